@@ -1,0 +1,66 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// A library or application target with the house's compiler settings.
+func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// The tests of one target; test folders carry the target's name.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+  name: "bmsd",
+  products: [.executable(name: "bmsd", targets: ["bmsd"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    // C: only the library that owns it imports it.
+    .target(name: "CMilter", linkerSettings: [.linkedLibrary("milter")]),
+
+    // Libraries: each answers one question and knows no policy.
+    target("Addressing"),
+    target("Mail"),
+    target("Milter", ["CMilter", "Mail", "Addressing"]),
+    target("MilterClient", ["Mail", "Addressing"]),
+    target("Configuration", ["Mail", "Addressing"]),
+
+    // Policy: the runner and its modules.
+    target("Policy", ["Milter", "Mail", "Addressing", "Configuration", logging]),
+    target("Policies", ["Policy", "Milter", "Mail", "Addressing", "Configuration"]),
+
+    // The daemon and its command line.
+    target(
+      "BMSDaemon",
+      ["Policies", "Policy", "Milter", "Mail", "Addressing", "Configuration", logging]),
+    .executableTarget(
+      name: "bmsd",
+      dependencies: [
+        "BMSDaemon", "Policies", "Policy", "Milter", "Mail", "Addressing", "Configuration",
+        argumentParser, logging,
+      ],
+      swiftSettings: strict),
+
+    tests("AddressingTests", ["Addressing"]),
+    tests("MailTests", ["Mail"]),
+    tests("MilterTests", ["Milter", "Mail", "Addressing"]),
+    tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
+    tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
