@@ -98,10 +98,11 @@ package struct LineHandler: LogHandler {
         (key: "level", value: level.rawValue),
         (key: isDecision ? "queue_id" : "message", value: message),
       ] + fields
-    return "{" + all.map { "\(string($0.key)):\(string($0.value))" }.joined(separator: ",") + "}"
+    return "{" + all.map { "\(jsonString($0.key)):\(jsonString($0.value))" }.joined(separator: ",") + "}"
   }
 
-  private static func string(_ text: String) -> String {
+  /// A JSON string; whatever a terminal would not show is escaped.
+  package static func jsonString(_ text: String) -> String {
     var out = "\""
     for scalar in text.unicodeScalars {
       switch scalar {

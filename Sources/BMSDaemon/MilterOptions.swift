@@ -28,22 +28,23 @@ package struct MilterOptions: Section {
       folder or the process has it.
       """)
   package let timeout = ConfigOption(
-    "timeout", default: TimeSpan.seconds(600), unit: "s", needsRestart: true,
+    "timeout", default: TimeSpan.seconds(600), in: .seconds(10) ... .hours(2), unit: "s",
+    needsRestart: true,
     help: """
-      How long a read from or a write to the MTA may take, from 10s to 2h. Must be longer than a \
+      How long a read from or a write to the MTA may take. Must be longer than a \
       client may stay silent between two commands (Postfix's smtpd_timeout, 300s).
       """)
   package let maximumSessions = ConfigOption(
-    "max_sessions", default: 3000,
+    "max_sessions", default: 3000, in: 1...30_000,
     help: """
       How many sessions may be open at once; more are answered 451 4.3.2. Keep it above the \
       MTA's own process limit.
       """)
   package let drain = ConfigOption(
-    "drain", default: TimeSpan.seconds(30), unit: "s",
+    "drain", default: TimeSpan.seconds(30), in: .seconds(0) ... .minutes(10), unit: "s",
     help: """
       How long messages under way may take to finish when bmsd is stopped; no new ones begin \
-      meanwhile. At most 10m.
+      meanwhile.
       """)
 
   package init() {}

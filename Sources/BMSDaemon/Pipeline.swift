@@ -10,3 +10,6 @@ package let pipeline: [any PolicyModule.Type] = [
   ConnectionClass.self,  // everybody else asks what kind of client this is
   Helo.self,  // cheap: neither DNS nor state
 ]
+
+/// The section names of the pipeline's modules, first to last, whether they are on or off.
+package let pipelineNames: [String] = pipeline.map { sectionName($0) }

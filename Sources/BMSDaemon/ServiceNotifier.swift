@@ -28,7 +28,7 @@ struct ServiceNotifier: Sendable {
   func notify(_ state: String) {
     guard var path, path.first == 0x2F || path.first == 0x40 else { return }
     // An abstract address begins with a NUL.
-    if path.first == 0x40 { path[0] = 0 }
+    if path.first == 0x40 { path = [0] + path.dropFirst() }
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let capacity = MemoryLayout.size(ofValue: address.sun_path)

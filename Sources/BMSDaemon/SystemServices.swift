@@ -51,19 +51,29 @@ package struct SystemFiles: FileSource {
     case S_IFDIR: throw FileTrouble(EISDIR)
     default: throw FileTrouble(description: "not a regular file")
     }
-    guard status.st_size <= Self.limit else {
-      throw FileTrouble(description: "larger than \(Self.limit >> 20) MB")
-    }
+    return try Self.read(descriptor)
+  }
+
+  /// A message that a person named: any file that can be read, standard input for nil.
+  package static func readMessage(_ path: String?) throws -> [UInt8] {
+    guard let path else { return try read(STDIN_FILENO) }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileTrouble(errno) }
+    defer { close(descriptor) }
+    return try read(descriptor)
+  }
+
+  private static func read(_ descriptor: Int32) throws -> [UInt8] {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
-    while bytes.count <= Self.limit {
+    while bytes.count <= limit {
       let count = Glibc.read(descriptor, &buffer, buffer.count)
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else { throw FileTrouble(errno) }
       if count == 0 { return bytes }
       bytes += buffer.prefix(count)
     }
-    throw FileTrouble(description: "larger than \(Self.limit >> 20) MB")
+    throw FileTrouble(description: "larger than \(limit >> 20) MB")
   }
 }
 

@@ -17,7 +17,7 @@ public struct MTA: ~Copyable {
     let value = name.withCString { name in
       smfi_getsymval(context, UnsafeMutablePointer(mutating: name))
     }
-    return value.map(MailText.init(cString:))
+    return value.map { MailText(cString: $0) }
   }
 
   /// Asks for one change, only from end of message.

@@ -10,14 +10,14 @@ package struct NetworkOptions: Section {
   package static let summary = "Who we are, which clients are ours, who is always reachable"
 
   package let internalConnect = ConfigOption(
-    "internal_connect", default: Networks("127.0.0.0/8, ::1"),
-    shipped: Networks("127.0.0.0/8, ::1"), formerly: ["milter.internal_connect"],
+    "internal_connect", default: ["127.0.0.0/8", "::1"] as Networks,
+    shipped: ["127.0.0.0/8", "::1"], formerly: ["milter.internal_connect"],
     help: """
       Clients that are ours: HELO checks, bans and greylisting are not for them. Usually the same \
       as Postfix's mynetworks; `bmsd check` compares them.
       """)
   package let trustedRelay = ConfigOption(
-    "trusted_relay", default: Networks(), formerly: ["milter.trusted_relay"],
+    "trusted_relay", default: [] as Networks, formerly: ["milter.trusted_relay"],
     help: """
       Other mail exchangers that relay to us, such as a secondary MX: they are never banned or \
       greylisted, and their HELO name is not checked.
@@ -32,17 +32,17 @@ package struct NetworkOptions: Section {
     "hostname", default: "",
     help: "Our own name. Empty: what the MTA tells, macro j.")
   package let internalDaemon = ConfigOption(
-    "internal_daemon", default: TextList(["ORIGINATING"]), shipped: TextList(["ORIGINATING"]),
+    "internal_daemon", default: ["ORIGINATING"] as TextList, shipped: ["ORIGINATING"],
     help: """
       Values of the macro {daemon_name} that mark a listener for our own users; in Postfix set by \
       `-o milter_macro_daemon_name=ORIGINATING` in master.cf.
       """)
   package let submissionPorts = ConfigOption(
-    "submission_ports", default: PortList([465, 587]), shipped: PortList([465, 587]),
+    "submission_ports", default: [465, 587] as PortList, shipped: [465, 587],
     help: "Ports on which our own users submit mail: no bans, HELO checks or greylisting there.")
   package let alwaysAccept = ConfigOption(
-    "always_accept", default: AddressSet("postmaster@, abuse@"),
-    shipped: AddressSet("postmaster@, abuse@"),
+    "always_accept", default: ["postmaster@", "abuse@"] as AddressSet,
+    shipped: ["postmaster@", "abuse@"] as AddressSet,
     help: """
       Recipients who must be reachable for everybody: they are refused nothing but what endangers \
       them. A message to them and others can still be refused as a whole.

@@ -15,6 +15,8 @@ package final class ConfiguredModule: Sendable {
   package let onlyTo: AddressSet
   package let stages: Set<Stage>
   package let edits: Actions
+  /// Whether it has a mode of its own; others only gather facts.
+  package let isPolicy: Bool
   let index: Int
   let yieldsToAccept: Bool
   let isForStrangersOnly: Bool
@@ -29,6 +31,7 @@ package final class ConfiguredModule: Sendable {
     self.index = index
     name = M.Options.name
     summary = M.Options.summary
+    isPolicy = policy != nil
     mode = policy?.mode ?? .enforce
     onError = policy?.onError ?? .skip
     onlyTo = policy?.onlyTo ?? AddressSet()

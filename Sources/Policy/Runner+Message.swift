@@ -286,7 +286,7 @@ extension Runner {
     of module: ConfiguredModule, on recipients: [Recipient], _ t: Transaction, at stage: Stage
   ) -> Decision.Effect {
     if module.mode != .enforce { return .observed }
-    if !module.onlyTo.isEmpty,
+    if !module.onlyTo.items.isEmpty,
       recipients.isEmpty || !recipients.allSatisfy({ module.onlyTo.contains($0.mailbox) })
     {
       return .onlyTo

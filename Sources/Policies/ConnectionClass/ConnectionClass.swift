@@ -56,15 +56,15 @@ package struct ConnectionClass: PolicyModule {
   package static var provides: [any Fact.Type] { [ClientClassFact.self] }
   package static var yieldsToAccept: Bool { false }
 
-  let internalConnect: NetworkList
-  let trustedRelay: NetworkList
+  let internalConnect: Networks
+  let trustedRelay: Networks
   let hostname: String
 
   package init(
     _ settings: Settings<NetworkOptions>, _ services: Services
   ) throws(SetupError) {
-    internalConnect = settings.internalConnect.list
-    trustedRelay = settings.trustedRelay.list
+    internalConnect = settings.internalConnect
+    trustedRelay = settings.trustedRelay
     hostname = settings.hostname
   }
 

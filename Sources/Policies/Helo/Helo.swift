@@ -19,7 +19,7 @@ package struct Helo: PolicyModule {
     package static var shippedMode: Mode? { .observe }
 
     package let helloBlacklist = ConfigOption(
-      "hello_blacklist", default: TextList(), formerly: ["milter.hello_blacklist"],
+      "hello_blacklist", default: [] as TextList, formerly: ["milter.hello_blacklist"],
       help: """
         Names that no stranger may use in HELO, such as our own domain and mail exchangers. Our \
         hostname is always one of them. Case does not matter.
