@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-package import Configuration
+internal import Configuration
 internal import Glibc
-package import Logging
-package import Milter
-package import Policy
+internal import Logging
+internal import Milter
+internal import Policy
 internal import Synchronization
 
 /// `bmsd run`: the daemon's life from its file to its last line.
@@ -105,7 +105,7 @@ package final class Daemon: Sendable {
     gate.setMaximumSessions(Self.affordable(options.maximumSessions, pipeline.services.log))
     let log = pipeline.services.log
     for fault in new.faults { log.warning("\(fault)") }
-    let restart = new.configuration.keysNeedingRestart(since: old)
+    let restart = new.configuration.changes(since: old).filter(\.needsRestart).map(\.name)
     if !restart.isEmpty {
       log.warning("reloaded, but these keys need a restart: \(restart.joined(separator: ", "))")
     } else {

@@ -13,7 +13,9 @@ package enum Documentation {
   package static var manualPage: String { ManualPage.render(sections) }
 
   /// One option, found by `section.key` or by a key that only one section has.
-  package static func explain(_ key: String) -> Result<String, OptionTable.Unknown> {
-    OptionTable(sections).explain(key)
+  package static func explain(
+    _ key: String, in configuration: Configuration
+  ) throws(ValueError) -> String {
+    try OptionTable(sections, coming: comingSections).explain(key, in: configuration)
   }
 }

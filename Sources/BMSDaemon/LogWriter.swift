@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Dispatch
 internal import Glibc
 internal import Synchronization
 
@@ -21,12 +22,11 @@ package final class LogWriter: Sendable {
 
   private let queue = Mutex(Queue())
   private let descriptor: Int32
-  private let wake: Int32
+  private let wake = DispatchSemaphore(value: 0)
 
   /// A writer to `descriptor`, whose thread lives as long as the process.
   package init(descriptor: Int32) {
     self.descriptor = descriptor
-    wake = eventfd(0, Int32(EFD_CLOEXEC.rawValue))
     // Without a thread nothing is ever written; the queue's bound still holds.
     _ = startThread { [self] in run() }
   }
@@ -43,7 +43,7 @@ package final class LogWriter: Sendable {
       queue.bytes += size
       return queue.lines.count == 1
     }
-    if isFirst { signal() }
+    if isFirst { wake.signal() }
   }
 
   /// Waits until everything queued so far is written, at most `limit`.
@@ -56,15 +56,9 @@ package final class LogWriter: Sendable {
     }
   }
 
-  private func signal() {
-    var one: UInt64 = 1
-    _ = Glibc.write(wake, &one, 8)
-  }
-
   private func run() {
-    var count: UInt64 = 0
     while true {
-      guard Glibc.read(wake, &count, 8) == 8 || errno == EINTR else { return }
+      wake.wait()
       let (lines, dropped) = queue.withLock { queue in
         defer {
           queue = Queue()

@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import Mail
-internal import Milter
+package import Milter
 package import Policy
 
 /// Makes a runner for each connection of the MTA.

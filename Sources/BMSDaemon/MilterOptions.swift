@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-package import Configuration
-package import Milter
+public import Configuration
+public import Milter
 
 /// `[milter]`: how the MTA reaches us.
 package struct MilterOptions: Section {
@@ -51,10 +51,16 @@ package struct MilterOptions: Section {
 }
 
 extension SocketAddress: OptionValue {
-  package static var kind: String { "socket address" }
-  package static var isSecret: Bool { false }
+  /// The word for the manual.
+  public static var kind: String { "socket address" }
+  /// The spellings, for the manual.
+  public static var syntax: String {
+    "unix:PATH, local:PATH or an absolute path; inet:PORT@ADDRESS or inet:ADDRESS:PORT; "
+      + "inet6:PORT@ADDRESS."
+  }
 
-  package init(parsing text: String, _ context: ParsingContext) throws(ValueError) {
+  /// Reads one of the spellings of libmilter or Postfix.
+  public init(parsing text: String, _ context: ParsingContext) throws(ValueError) {
     guard let address = SocketAddress(text) else {
       throw ValueError(
         "\"\(text)\" is no socket address; write unix:/absolute/path (at most "
@@ -63,5 +69,6 @@ extension SocketAddress: OptionValue {
     self = address
   }
 
-  package var text: String { description }
+  /// libmilter's spelling.
+  public var text: String { description }
 }

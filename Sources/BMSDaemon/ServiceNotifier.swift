@@ -43,7 +43,7 @@ struct ServiceNotifier: Sendable {
     withUnsafePointer(to: &address) { pointer in
       pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
         _ = sendto(
-          descriptor, message, message.count, Int32(MSG_NOSIGNAL.rawValue), pointer,
+          descriptor, message, message.count, Int32(MSG_NOSIGNAL), pointer,
           socklen_t(length))
       }
     }

@@ -3,7 +3,7 @@
 
 package import Addressing
 package import Mail
-package import Milter
+internal import Milter
 package import Policy
 
 /// `bmsd try`: one message through the real pipeline, without an MTA and without touching state.

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-package import Logging
+internal import Addressing
+internal import Configuration
+internal import Logging
 internal import Mail
 internal import Milter
 

@@ -82,7 +82,7 @@ package final class PolicyPipeline: Sendable {
   package let network: NetworkPolicy
   package let services: Services
   package let configuration: Configuration
-  let references: ReferenceSource
+  package let references: ReferenceSource
   let logsHeaders: Bool
   private let byStage: [Stage: [Int]]
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-package import Configuration
+internal import Configuration
 package import Mail
 package import Milter
 

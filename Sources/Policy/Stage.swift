@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-package import Milter
+internal import Milter
 
 /// A moment of an SMTP connection at which modules are asked, in the order of a session.
 package enum Stage: String, Sendable, CaseIterable, Comparable {

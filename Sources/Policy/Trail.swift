@@ -4,7 +4,7 @@
 package import Configuration
 package import Mail
 package import Milter
-package import Synchronization
+internal import Synchronization
 
 /// One module's answer at one stage, and what became of it.
 package struct Decision: Sendable, Equatable {

@@ -27,11 +27,11 @@ struct Config: ParsableCommand {
           print(
             Terminal.json([
               ("section", .string(entry.section)), ("key", .string(entry.key)),
-              ("value", .string(entry.value)), ("origin", .string("\(entry.origin)")),
+              ("value", .string(entry.text)), ("origin", .string("\(entry.origin)")),
             ]))
         }
       } else {
-        let rows = entries.map { ["\($0.section).\($0.key)", $0.value, "\($0.origin)"] }
+        let rows = entries.map { [$0.name, $0.text, "\($0.origin)"] }
         for line in Terminal.table([["OPTION", "VALUE", "FROM"]] + rows) { print(line) }
       }
       if setup.configuration.hasErrors { throw ExitCode(EX_CONFIG) }
@@ -64,16 +64,10 @@ struct Config: ParsableCommand {
     var key: String
 
     func run() throws {
-      switch Documentation.explain(key) {
-      case .success(let text):
-        print(text)
-        let setup = config.setup()
-        for entry in setup.configuration.entries
-        where "\(entry.section).\(entry.key)" == key || entry.key == key {
-          print("Now: \(entry.section).\(entry.key) = \(entry.value) (\(entry.origin))")
-        }
-      case .failure(let error):
-        Terminal.error(error.message)
+      do {
+        print(try Documentation.explain(key, in: config.setup().configuration))
+      } catch {
+        Terminal.error("bmsd: \(error.message)")
         throw ExitCode(EX_USAGE)
       }
     }

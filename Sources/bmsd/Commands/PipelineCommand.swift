@@ -3,6 +3,7 @@
 
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Configuration
 internal import Policy
 
 struct PipelineCommand: ParsableCommand {

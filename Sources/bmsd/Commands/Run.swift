@@ -19,9 +19,9 @@ struct Run: ParsableCommand {
     let daemon: Daemon
     do {
       daemon = try Daemon(path: config.path)
-    } catch let failure as Daemon.StartFailure {
-      for line in failure.lines { Terminal.error("bmsd: \(line)") }
-      throw ExitCode(failure.status)
+    } catch {
+      for line in error.lines { Terminal.error("bmsd: \(line)") }
+      throw ExitCode(error.status)
     }
     throw ExitCode(daemon.run())
   }
