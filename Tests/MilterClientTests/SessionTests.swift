@@ -182,9 +182,38 @@ import Testing
     #expect(peer.bytes() == WirePacket(.quit).encoded)
   }
 
-  @Test func connects() throws {
-    let path = "/tmp/milter-client-\(getpid()).sock"
-    let address = MilterAddress.unix(path: path)
+  @Test func connectsToListeners() throws {
+    let path = "/tmp/milter-client-\(getpid()).listener"
+    defer { unlink(path) }
+    var unix = sockaddr_un()
+    unix.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &unix.sun_path) { $0.copyBytes(from: path.utf8) }
+    var inet = sockaddr_in()
+    inet.sin_family = sa_family_t(AF_INET)
+    inet.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var inet6 = sockaddr_in6()
+    inet6.sin6_family = sa_family_t(AF_INET6)
+    inet6.sin6_addr = in6addr_loopback
+
+    for address in ["unix:\(path)", "inet:PORT@localhost", "inet6:PORT@::1"] {
+      let listener =
+        switch address.prefix(5) {
+        case "unix:": try Listener(AF_UNIX, unix)
+        case "inet:": try Listener(AF_INET, inet)
+        default: try Listener(AF_INET6, inet6)
+        }
+      guard let listener else { continue }  // a machine without IPv6
+      let parts = address.split(separator: "PORT")
+      let session = try MilterSession(
+        connectingTo: MilterAddress(parts.joined(separator: "\(listener.port)")))
+      try session.send(bytes: [1, 2, 0xE9])
+      session.closeAbruptly()
+      #expect(listener.firstBytes() == [1, 2, 0xE9], "\(address)")
+    }
+  }
+
+  @Test func failsToConnect() throws {
+    let address = MilterAddress.unix(path: "/tmp/milter-client-\(getpid()).nobody")
     #expect(throws: MilterClientError.system(call: "connect", code: ENOENT)) {
       try MilterSession(connectingTo: address)
     }
@@ -198,6 +227,41 @@ import Testing
     #expect(throws: MilterClientError.system(call: "connect", code: ECONNREFUSED)) {
       try MilterSession(connectingTo: .inet(host: "127.0.0.1", port: 1))
     }
+  }
+}
+
+/// A listening socket on loopback or a path.
+private final class Listener {
+  private let descriptor: CInt
+  private(set) var port: UInt16 = 0
+
+  /// Listens, or gives nil where the machine has no such address.
+  init?<Address>(_ family: CInt, _ address: Address) throws {
+    descriptor = socket(family, CInt(SOCK_STREAM.rawValue), 0)
+    var address = address
+    var size = socklen_t(MemoryLayout<Address>.size)
+    let isBound = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, size) == 0 && listen(descriptor, 5) == 0
+          && getsockname(descriptor, $0, &size) == 0
+      }
+    }
+    guard isBound else { return nil }
+    // The port has the same place in sockaddr_in and sockaddr_in6.
+    if family != AF_UNIX {
+      let bytes = withUnsafeBytes(of: address) { Array($0.dropFirst(2).prefix(2)) }
+      port = bytes.reduce(0) { $0 << 8 | UInt16($1) }
+    }
+  }
+
+  deinit { if descriptor >= 0 { _ = close(descriptor) } }
+
+  func firstBytes() -> [UInt8] {
+    let connection = accept(descriptor, nil, nil)
+    defer { _ = close(connection) }
+    var bytes = [UInt8](repeating: 0, count: 100)
+    let count = recv(connection, &bytes, 100, 0)
+    return Array(bytes.prefix(max(count, 0)))
   }
 }
 
