@@ -171,7 +171,7 @@ extension MilterSession {
       throw .violation("response \(packet.command) to \(command)")
     }
     if reply == .skip {
-      // libmilter answers so whenever it was offered, whether the filter asked for it or not.
+      // libmilter sends it whether it was offered or not, so it is the filter that must know.
       guard command == .body, offeredSteps.contains(.skip) else {
         throw .violation("SKIP in answer to \(command)")
       }
