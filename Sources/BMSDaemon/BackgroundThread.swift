@@ -19,10 +19,12 @@ func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
   defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
   let box = Unmanaged.passRetained(Box(body))
   var thread = pthread_t()
-  let result = pthread_create(&thread, nil, { argument in
-    if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
-    return nil
-  }, box.toOpaque())
+  let result = pthread_create(
+    &thread, nil,
+    { argument in
+      if let argument { Unmanaged<Box>.fromOpaque(argument).takeRetainedValue().body() }
+      return nil
+    }, box.toOpaque())
   guard result == 0 else {
     box.release()
     return false

@@ -93,7 +93,8 @@ package final class Daemon: Sendable {
       let errors = new.faults.filter { $0.severity == .error }
       let more = errors.count > 1 ? " (and \(errors.count - 1) more: bmsd check)" : ""
       currentLog.error(
-        "reload refused, the running configuration stays: \(errors.first?.description ?? "")\(more)")
+        "reload refused, the running configuration stays: \(errors.first?.description ?? "")\(more)"
+      )
       return
     }
     let old = current.withLock { current in
@@ -141,7 +142,9 @@ package final class Daemon: Sendable {
       if wait(.milliseconds(20)) { break }
     }
     let left = gate.counts.messages
-    if left > 0 { currentLog.warning("stopped with \(left) messages unfinished; the MTA defers them") }
+    if left > 0 {
+      currentLog.warning("stopped with \(left) messages unfinished; the MTA defers them")
+    }
     currentLog.notice("bmsd stopped")
     _exit(finish(EX_OK))
   }

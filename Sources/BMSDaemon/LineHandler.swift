@@ -98,7 +98,8 @@ package struct LineHandler: LogHandler {
         (key: "level", value: level.rawValue),
         (key: isDecision ? "queue_id" : "message", value: message),
       ] + fields
-    return "{" + all.map { "\(jsonString($0.key)):\(jsonString($0.value))" }.joined(separator: ",") + "}"
+    return "{" + all.map { "\(jsonString($0.key)):\(jsonString($0.value))" }.joined(separator: ",")
+      + "}"
   }
 
   /// A JSON string; whatever a terminal would not show is escaped.

@@ -14,9 +14,8 @@ package struct Setup: Sendable {
   /// Everything that is wrong, in the order of the file.
   package let faults: [ConfigurationFault]
 
-  /// Reads `path` and sets up every module, without opening a socket.
-  ///
-  /// - Parameter services: makes the services from the file's `[log]`.
+  /// Reads `path` and sets up every module, without opening a socket; `services` makes the
+  /// services that the file's `[log]` asks for.
   package init(
     path: String, files: any FileSource, references: ReferenceSource? = nil,
     modules: [any PolicyModule.Type] = BMSDaemon.pipeline,

@@ -46,9 +46,8 @@ package struct Trial {
   private let trail: MemoryTrail
   private let hostName: String
 
-  /// - Parameters:
-  ///   - pipeline: set up with `trail` in its services.
-  ///   - hostName: what the MTA would call itself.
+  /// A trial of `pipeline`, which was set up with `trail` in its services; `hostName` is what the
+  /// MTA would call itself.
   package init(_ pipeline: PolicyPipeline, trail: MemoryTrail, hostName: String) {
     self.pipeline = pipeline
     self.trail = trail

@@ -25,12 +25,8 @@ public struct ListeningSocket: Sendable {
   public let isInherited: Bool
   private let inode: UInt64
 
-  /// Binds and listens.
-  ///
-  /// - Parameters:
-  ///   - mode: permissions of a unix socket.
-  ///   - group: numeric group of a unix socket, nil for the process' own.
-  ///   - backlog: how many connections may wait.
+  /// Binds and listens; `mode` and the numeric `group` (nil for the process' own) are those of a
+  /// unix socket, `backlog` is how many connections may wait.
   public static func open(
     _ address: SocketAddress, mode: UInt32 = 0o660, group: UInt32? = nil, backlog: Int32 = 1024
   ) throws(ListenError) -> ListeningSocket {

@@ -23,10 +23,9 @@ public enum MilterRuntime {
 
   /// Registers the filter and hands `socket` to libmilter.
   ///
-  /// - Parameters:
-  ///   - name: how the filter calls itself in libmilter's syslog lines.
-  ///   - timeout: for each read and write towards the MTA, in seconds.
-  /// - Throws: what libmilter did not take; nothing listens then.
+  /// `name` is how the filter calls itself in libmilter's syslog lines, `timeout` holds for each
+  /// read and write towards the MTA, in seconds. An error says what libmilter did not take; nothing
+  /// listens then.
   public static func register(
     name: String, socket: ListeningSocket, timeout: Int, gate: SessionGate,
     factory: any MilterConnectionFactory

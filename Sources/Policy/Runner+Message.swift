@@ -183,9 +183,7 @@ extension Runner {
     return .proceed
   }
 
-  /// Decides the message.
-  ///
-  /// - Parameter apply: hands an edit to the MTA; false when it was not taken.
+  /// Decides the message; `apply` hands an edit to the MTA and says whether it was taken.
   package func endOfMessage(_ macros: Macros, apply: (Edit) -> Bool) -> MilterReply {
     defer { clock.answered() }
     guard let t = message?.transaction else { return .proceed }
@@ -268,7 +266,8 @@ extension Runner {
   }
 
   /// An edit that the MTA did not take: the message must not pass as if it had.
-  private func notTaken(_ edit: Edit, _ module: ConfiguredModule?, _ t: Transaction) -> MilterReply {
+  private func notTaken(_ edit: Edit, _ module: ConfiguredModule?, _ t: Transaction) -> MilterReply
+  {
     let reason = Reason(
       module: module?.name ?? "runner", code: "edit-not-taken", detail: edit.kind)
     DecisionLog(self).failed(module, reason, t)
@@ -374,7 +373,8 @@ extension Edit {
     switch self {
     case .addHeader(let name, _): "add header \(name)"
     case .insertHeader(_, let name, _): "insert header \(name)"
-    case .changeHeader(let name, _, let value): "\(value == nil ? "delete" : "change") header \(name)"
+    case .changeHeader(let name, _, let value):
+      "\(value == nil ? "delete" : "change") header \(name)"
     case .addRecipient: "add recipient"
     case .deleteRecipient: "delete recipient"
     case .changeSender: "change sender"

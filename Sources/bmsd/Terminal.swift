@@ -65,7 +65,8 @@ indirect enum JSONValue {
     case .bool(let value): value ? "true" : "false"
     case .array(let values): "[" + values.map(\.text).joined(separator: ",") + "]"
     case .object(let fields):
-      "{" + fields.map { "\(LineHandler.jsonString($0.0)):\($0.1.text)" }.joined(separator: ",") + "}"
+      "{" + fields.map { "\(LineHandler.jsonString($0.0)):\($0.1.text)" }.joined(separator: ",")
+        + "}"
     case .null: "null"
     }
   }

@@ -20,6 +20,11 @@ struct TrialReport {
     self.configuration = configuration
   }
 
+  /// By stage: a verdict is recorded when it is answered, which may be later.
+  private var decisions: [Decision] {
+    Stage.allCases.flatMap { stage in outcome.record.decisions.filter { $0.stage == stage } }
+  }
+
   // MARK: for people
 
   var text: [String] {
@@ -31,7 +36,7 @@ struct TrialReport {
     ])
     lines.append("")
     var rows = [["STAGE", "MODULE", "MODE", "ANSWER", "WHY"]]
-    for decision in outcome.record.decisions {
+    for decision in decisions {
       rows.append([
         decision.stage.rawValue, decision.module, decision.mode.rawValue, answer(decision),
         why(decision),
@@ -65,7 +70,7 @@ struct TrialReport {
   // MARK: for programs
 
   var json: [String] {
-    outcome.record.decisions.map { decision in
+    decisions.map { decision in
       let reason = decision.verdict.reason
       return Terminal.json([
         ("stage", .string(decision.stage.rawValue)), ("module", .string(decision.module)),

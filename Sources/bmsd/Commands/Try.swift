@@ -25,7 +25,8 @@ struct Try: ParsableCommand {
   @Option(help: "The client's PTR name; none is [ADDRESS].") var clientName: String?
   @Option(help: "The HELO name; '' for a client that says none.") var helo = "client.example.com"
   @Option(help: "The reverse-path; else the file's Return-Path, else <>.") var from: String?
-  @Option(help: "A recipient; may be repeated. Else the file's Delivered-To.") var rcpt: [String] = []
+  @Option(help: "A recipient; may be repeated. Else the file's Delivered-To.") var rcpt: [String] =
+    []
   @Option(help: "The user as whom the client authenticated.") var auth: String?
   @Flag(help: "Show the message before and after.") var diff = false
   @Flag(help: "One JSON object an answer, then one for the verdict.") var json = false
