@@ -135,7 +135,7 @@ extension Configuration {
       section.options.map { option in
         let stored = values[.init(section: section.name, key: option.key)]
         var text = stored?.value.text ?? option.defaultText
-        if option.key == "mode", section.type is any PolicySection.Type, !isPresent(section) {
+        if option.key == "mode", section.isPolicy, !isPresent(section) {
           text = Mode.off.text
         }
         if option.isSecret, !text.isEmpty { text = Secret.mask }

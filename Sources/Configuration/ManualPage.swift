@@ -17,6 +17,7 @@ public enum ManualPage {
     lines += description
     lines += kinds(tables)
     lines += [".Sh OPTIONS"]
+    if let policy = tables.first(where: \.isPolicy) { lines += common(policy) }
     for table in tables { lines += render(table) }
     if !coming.isEmpty { lines += render(coming) }
     lines += [
@@ -32,15 +33,15 @@ public enum ManualPage {
     ".Sh DESCRIPTION",
     "The file is UTF-8 text. Each line is one of these:",
     ".Bl -tag -width Ds",
-    ".It Li [ Ns Ar section Ns Li ]",
+    ".It Bq Ar section",
     "begins a section. Names of sections are case-sensitive, and each section stands once.",
-    ".It Ar key Li = Ar value",
+    ".It Ar key No = Ar value",
     "sets an option of the section. Case does not matter in keys, and each key stands once in its",
     "section. The value is all that follows the equals sign, without white space around it,",
     "and may be blank.",
     ".It white space and text",
     "continues the value above.",
-    ".It Li # No or Li \\&;",
+    ".It # or \\&; and text",
     "begins a comment. Comments stand on lines of their own: within a value these characters are",
     "part of it.",
     ".El",
@@ -63,11 +64,29 @@ public enum ManualPage {
     return [".Ss Kinds of values", ".Bl -tag -width Ds"] + items + [".El"]
   }
 
+  /// The options of every policy section, described once.
+  private static func common(_ policy: OptionTable.SectionTable) -> [String] {
+    var lines = [".Ss Every policy section"]
+    lines += "The sections of policy modules have these options besides their own.".mdocSentences
+    lines.append(".Bl -tag -width Ds")
+    for option in OptionTable.commonKeys.compactMap({ policy.option($0) }) {
+      lines += [".It Ic \(option.key.mdocArgument)", "(\(option.kind))".mdocText]
+      lines += option.help.mdocSentences
+    }
+    return lines + [".El"]
+  }
+
   private static func render(_ table: OptionTable.SectionTable) -> [String] {
     var lines = [".Ss [\(table.name)]".mdocDashes] + table.summary.mdocSentences
-    guard !table.options.isEmpty else { return lines }
+    if table.isPolicy {
+      lines += [".Pp", "The defaults of the common options are"]
+      let settings = OptionTable.commonKeys.compactMap { table.option($0) }
+        .filter { !$0.defaultText.isEmpty }.map { "\($0.key) = \($0.defaultText)".mdocArgument }
+      lines += [".Ql \(settings.joined(separator: " ,\n.Ql ")) ."]
+    }
+    guard !table.ownOptions.isEmpty else { return lines }
     lines.append(".Bl -tag -width Ds")
-    for option in table.options { lines += render(option) }
+    for option in table.ownOptions { lines += render(option) }
     return lines + [".El"]
   }
 
@@ -149,11 +168,11 @@ extension String {
     for word in split(separator: " ") {
       words.append(word)
       if let last = word.last, ".?!".contains(last), word.count > 2 {
-        lines.append(words.joined(separator: " ").mdocText)
+        lines += words.joined(separator: " ").wrapped(to: 79, indent: "")
         words = []
       }
     }
-    if !words.isEmpty { lines.append(words.joined(separator: " ").mdocText) }
-    return lines
+    lines += words.joined(separator: " ").wrapped(to: 79, indent: "")
+    return lines.map(\.mdocText)
   }
 }

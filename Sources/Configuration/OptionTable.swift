@@ -3,10 +3,17 @@
 
 /// All sections and options that a program knows: what the file may say.
 public struct OptionTable: Sendable {
-  /// A section with its options in the order in which they are declared.
+  /// A section with its options: those that every policy section has first, then its own in the
+  /// order in which they are declared.
   struct SectionTable: Sendable {
     let type: any Section.Type
     let options: [any AnyConfigOption]
+    /// The options that only this section declares.
+    var ownOptions: ArraySlice<any AnyConfigOption> {
+      isPolicy ? options.dropFirst(commonKeys.count) : options[...]
+    }
+    /// Whether the section has the options of every policy section.
+    var isPolicy: Bool { type is any PolicySection.Type }
 
     var name: String { type.name }
     var summary: String { type.summary }
@@ -115,15 +122,18 @@ public struct OptionTable: Sendable {
       ?? ": known are \(sections.map { "[\($0.name)]" }.joined(separator: ", "))"
   }
 
-  /// The hint for an unknown key of a known section.
+  /// The keys that every policy section has.
+  static let commonKeys = ["mode", "only_to", "on_error"]
+
+  /// The hint for an unknown key of a section.
   func hint(forKey key: String, in name: String) -> String {
-    if let other = sections.first(where: { $0.name != name && $0.option(key) != nil }),
-      !(other.type is any PolicySection.Type)
-        || ["mode", "only_to", "on_error"].allSatisfy({ $0 != key })
-    {
+    guard let section = section(name) else { return "" }
+    if Self.commonKeys.contains(key) {
+      return ": only sections of policy modules have it"
+    }
+    if let other = sections.first(where: { $0.option(key) != nil }) {
       return ": it belongs into [\(other.name)]"
     }
-    guard let section = section(name) else { return "" }
     return Spelling.nearest(to: key, in: section.keys).map { ": did you mean '\($0)'?" }
       ?? ": see bms.conf(5) for the keys of this section"
   }

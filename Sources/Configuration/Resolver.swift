@@ -25,39 +25,33 @@ struct Resolver {
 
   mutating func resolve(_ bytes: [UInt8]) {
     let file = INIFile(bytes, &faults)
-    for section in file.sections where header(section) == false {
-      if let first = headers[section.name] {
-        faults.error(
-          section.line,
-          "[\(section.name)] stands twice, first on line \(first): move these lines there")
-      }
-    }
+    for section in file.sections { addHeader(section) }
     // Old names look at which sections the file has, so headers come before entries.
     for section in file.sections where isServed(section.name) {
       for entry in section.entries { add(entry, in: section.name) }
     }
   }
 
-  /// Notes a section; false when it was there before.
-  private mutating func header(_ section: INIFile.Section) -> Bool {
-    if headers[section.name] != nil { return false }
-    if table.section(section.name) != nil {
-      headers[section.name] = section.line
-    } else if let coming = table.comingSection(section.name) {
-      headers[section.name] = section.line
-      faults.warning(
-        section.line, "[\(section.name)] is not served yet and does nothing: \(coming.note)")
-    } else if table.knowsKeys(of: section.name) {
-      headers[section.name] = section.line
-    } else if section.name.isEmpty {
+  private mutating func addHeader(_ section: INIFile.Section) {
+    let name = section.name
+    if let first = headers[name] {
+      faults.error(
+        section.line, "[\(name)] stands twice, first on line \(first): move these lines there")
+    } else if isServed(name) {
+      headers[name] = section.line
+      if table.section(name) == nil, let coming = table.comingSection(name) {
+        faults.warning(
+          section.line, "[\(name)] is not served yet and does nothing: \(coming.note)")
+      }
+    } else if name.isEmpty {
       faults.error(section.line, "the section has no name: write it between the brackets")
     } else {
-      let hint = table.hint(forSection: section.name)
-      faults.error(section.line, "there is no section [\(section.name.prefix(60))]\(hint)")
+      let hint = table.hint(forSection: name)
+      faults.error(section.line, "there is no section [\(name.prefix(60))]\(hint)")
     }
-    return true
   }
 
+  /// Whether the section, or a key of it by an old name, is known.
   private func isServed(_ section: String) -> Bool {
     table.section(section) != nil || table.knowsKeys(of: section)
   }
@@ -91,7 +85,7 @@ struct Resolver {
     setters[name] = (written, entry.line)
     if written != name.description {
       let isOff =
-        table.section(name.section)?.type is any PolicySection.Type
+        table.section(name.section)?.isPolicy == true
         && headers[name.section] == nil
       let off = isOff ? "; without a section [\(name.section)] that module is off" : ""
       faults.warning(

@@ -31,7 +31,7 @@ extension PolicySection {
     ConfigOption(
       "mode", default: .observe, shipped: shippedMode,
       help: "Whether the module runs: off, observe (it runs, and what it would do is only "
-        + "recorded) or enforce. Without its section a module is off.")
+        + "recorded) or enforce. A module without its section is off.")
   }
 
   /// The option `only_to`.
@@ -51,6 +51,7 @@ extension PolicySection {
         + "try again later) or skip (the mail goes on without it).")
   }
 
+  /// The three in the order of `OptionTable.commonKeys`.
   static var commonOptions: [any AnyConfigOption] { [modeOption, onlyToOption, onErrorOption] }
 }
 

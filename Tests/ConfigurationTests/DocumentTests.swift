@@ -45,11 +45,12 @@ import Testing
       let one = ConfigOption("One", default: "a\nb", help: "")
       let two = ConfigOption("two", default: " a", formerly: ["two", "x.y"], help: "x")
       let three = ConfigOption("two", default: 5, in: 6...7, formerly: ["x.y"], help: "x")
-      let four = ConfigOption("four", default: AddressSet(["nobody"]), help: "x")
+      let other = ConfigOption("other", default: 5, formerly: ["x.y"], help: "x")
+      let four = ConfigOption<AddressSet>("four", default: ["nobody"], help: "x")
     }
     let faults = OptionTable([Bad.self, Bad.self]).faults
     for part in [
-      "there is twice", "summary is missing", "not a word in lower case", "has a line end",
+      "is there twice", "summary is missing", "not a word in lower case", "has a line end",
       "help is missing", "declared twice", "does not read back", "old name of two",
       "both an option",
     ] {

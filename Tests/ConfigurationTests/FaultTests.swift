@@ -53,7 +53,7 @@ private let noComment =
         "2: [helo] has no key 'ports': it belongs into [server]"),
       FaultCase(
         "mode in plain section", "[server]\nmode = off\n",
-        "2: [server] has no key 'mode': see bms.conf(5) for the keys of this section"),
+        "2: [server] has no key 'mode': only sections of policy modules have it"),
       FaultCase(
         "bad value", "[server]\n\nverbose = maybe\n",
         "3: server.verbose: 'maybe' is neither yes nor no: write one of them"),
@@ -148,9 +148,8 @@ private let noComment =
         "4: there is no section [nope]: known are [server], [helo], [defang]"),
     ])
   func reports(_ fault: FaultCase) {
-    let warnings = fault.faults.map { $0.replacing(noComment, with: noComment) }
     let configuration = parse(fault.text)
-    #expect(configuration.shortFaults == warnings)
+    #expect(configuration.shortFaults == fault.faults)
     #expect(configuration.hasErrors == fault.faults.contains { !$0.contains(": warning: ") })
   }
 
@@ -191,7 +190,7 @@ private let noComment =
     let old = "[server]\nwords = a" + String(repeating: "\n b # c", count: 101) + "\nx = 1"
     #expect(parse(old).faults.count == 102)
     #expect(parse(old).hasErrors)
-    #expect(parse(old).shortFaults.last == "/etc/mail/bms.conf: warning: and 1 more warning")
+    #expect(parse(old).faults.last?.message == "and 1 more warning")
   }
 
   @Test func refusesHugeFiles() {

@@ -26,8 +26,8 @@ struct Server: Section {
     "max_size", default: ByteSize.megabytes(10), help: "The most that is looked at.")
   let noUnit = ConfigOption("no_unit", default: TimeSpan.minutes(5), help: "A wait.")
   let words = ConfigOption("words", default: TextList(["a", "b c"]), help: "Some words.")
-  let networks = ConfigOption(
-    "networks", default: Networks(["127.0.0.0/8", "::1"]), shipped: ["127.0.0.0/8", "::1"],
+  let networks = ConfigOption<Networks>(
+    "networks", default: ["127.0.0.0/8", "::1"], shipped: ["127.0.0.0/8", "::1"],
     help: "Networks that are ours.")
   let ports = ConfigOption("ports", default: PortList([465, 587]), help: "Ports.")
   let always = ConfigOption(
