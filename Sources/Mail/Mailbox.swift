@@ -54,9 +54,11 @@ public struct Mailbox: Sendable {
   /// Whether this is the null reverse-path `<>` that reports and bounces are sent with.
   public var isNull: Bool { localPart.isEmpty && domain == nil }
 
-  /// The mailbox as it stands between the angle brackets: the local part quoted where it must be.
+  /// The mailbox as it stands between the angle brackets: the local part quoted where it must be,
+  /// so that it reads back as the same mailbox.
   public var address: MailText {
-    let local = Self.needsQuotes(localPart) ? Self.quoted(localPart) : localPart
+    let needsQuotes = localPart.isEmpty ? domain != nil : Self.needsQuotes(localPart)
+    let local = needsQuotes ? Self.quoted(localPart) : localPart
     guard let domain else { return local }
     return MailText(local.bytes + [Self.at] + domain.bytes)
   }
@@ -135,10 +137,9 @@ extension Mailbox {
     return nil
   }
 
-  /// Whether `text` is no `Dot-string`; bytes above 0x7F are atoms (RFC 6531 §3.3).
+  /// Whether `text`, not empty, is no `Dot-string`; bytes above 0x7F are atoms (RFC 6531 §3.3).
   private static func needsQuotes(_ text: MailText) -> Bool {
     let bytes = text.bytes
-    if bytes.isEmpty { return false }
     let dot = UInt8(ascii: ".")
     if bytes.first == dot || bytes.last == dot { return true }
     if zip(bytes, bytes.dropFirst()).contains(where: { $0 == dot && $1 == dot }) { return true }

@@ -4,7 +4,6 @@
 import Configuration
 import Foundation
 import Glibc
-import Synchronization
 import Testing
 
 struct FaultCase: Sendable, CustomTestStringConvertible {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-import Addressing
 import Configuration
-import Synchronization
 
 /// A section without a mode, with one option of each kind.
 struct Server: Section {

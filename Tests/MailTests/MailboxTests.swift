@@ -55,6 +55,7 @@ import Testing
       ("<user@example.com>", "user@example.com"), ("<\"a b\"@c>", "\"a b\"@c"),
       ("<\"ab\"@c>", "ab@c"), ("<\"a\\\"b\"@c>", "\"a\\\"b\"@c"), ("<a@b@c>", "\"a@b\"@c"),
       ("<.a@c>", "\".a\"@c"), ("<a..b@c>", "\"a..b\"@c"), ("<postmaster>", "postmaster"),
+      ("<@c>", "\"\"@c"), ("<user@>", "\"user@\""), ("<\"\"@c:d>", "\"\"@c:d"),
     ])
   func printsAndReadsBack(_ text: String, _ expected: String) {
     let mailbox = Mailbox(envelope: MailText(text))
