@@ -59,7 +59,7 @@ import Testing
     ])
   func printsAndReadsBack(_ text: String, _ expected: String) {
     let mailbox = Mailbox(envelope: MailText(text))
-    #expect(mailbox.description == expected)
+    #expect(mailbox.address == MailText(expected))
     #expect(Mailbox(envelope: mailbox.address) == mailbox)
   }
 
