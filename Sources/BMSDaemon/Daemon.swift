@@ -196,7 +196,7 @@ package final class Daemon: Sendable {
   private static func affordable(_ wanted: Int, _ log: Logger) -> Int {
     let files = raisedLimit(RLIMIT_NOFILE) - 64
     // The kernel holds root to no number of threads.
-    let threads = geteuid() == 0 ? Int.max : raisedLimit(RLIMIT_NPROC) - 32
+    let threads = geteuid() == 0 ? Int.max : raisedLimit(__RLIMIT_NPROC) - 32
     let affordable = max(1, min(files, threads))
     guard affordable < wanted else { return wanted }
     log.warning(
