@@ -157,7 +157,7 @@ class PrivatePostfix:
 
     def start(self) -> PrivatePostfix:
         """Starts Postfix and returns when its ports listen."""
-        master = [str(self.programs.daemons / "master"), "-i", "-c", str(self.configuration)]
+        master = [str(self.programs.daemons / "master"), "-s", "-c", str(self.configuration)]
         self.sandbox.start(master, self.folder / "master.out")
         self.wait_for_log(r"master\[\d+\]: daemon started")
         return self

@@ -30,4 +30,14 @@ if [ -S "$folder/log" ]; then
   mount --rbind "$folder/dev" /dev
 fi
 
-exec "$@"
+# This shell stays process 1 and passes signals on: the kernel would forget to end the server with
+# us, since a server that changes its user loses its parent-death signal.
+"$@" &
+server=$!
+trap 'kill -HUP $server' HUP
+trap 'kill -TERM $server' TERM
+while kill -0 $server 2>/dev/null; do
+  status=0
+  wait $server || status=$?
+done
+exit $status
