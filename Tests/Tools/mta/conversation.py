@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass
 from types import TracebackType
 
+from .passwords import plain
 from .processes import PATIENCE
 
 REFERENCE = re.compile(r"\(ref ([0-9A-Z]{10}), contact (postmaster@[\w.-]+)\)")
@@ -101,6 +102,10 @@ class SMTPConversation:
         if len(self.dialogue) == 1:
             self.ehlo("xclient.example.net")
         return self.command("XCLIENT " + " ".join(f"{k}={v}" for k, v in attributes.items()))
+
+    def auth(self, user: str, password: str) -> Reply:
+        """Logs in by AUTH PLAIN."""
+        return self.command(f"AUTH PLAIN {plain(user, password)}")
 
     def mail(self, sender: str | bytes, parameters: str = "") -> Reply:
         return self.command(b"MAIL FROM:<" + _bytes(sender) + b">" + _parameters(parameters))

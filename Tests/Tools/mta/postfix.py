@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from .packages import PostfixPrograms
+from .passwords import PasswordService
 from .processes import Failure, wait_until
 from .sandbox import Sandbox
 
@@ -28,7 +29,8 @@ class PrivatePostfix:
 
     `milter` is spelled as Postfix wants it (`inet:127.0.0.1:8899`, `unix:bms/bms.sock`). With
     `chroot` smtpd and cleanup are confined to the queue folder as Debian's are, and a relative
-    unix socket is looked for in there. A client on 127.0.0.1 may pose as any other by XCLIENT."""
+    unix socket is looked for in there. `users` are those who may AUTH, with their passwords. A
+    client on 127.0.0.1 may pose as any other by XCLIENT."""
 
     def __init__(
         self,
@@ -39,10 +41,12 @@ class PrivatePostfix:
         milter: str | None = None,
         chroot: bool = False,
         submission_port: int | None = None,
+        users: dict[str, str] | None = None,
         settings: dict[str, str] | None = None,
         unpacked: bool | None = None,
     ) -> None:
         self.folder = folder
+        self.users = users
         self.smtp_port = smtp_port
         self.submission_port = submission_port
         self.milter = milter
@@ -51,6 +55,7 @@ class PrivatePostfix:
         self.configuration = folder / "conf"
         self.queue = folder / "queue"
         self.maillog = folder / "mail.log"
+        self._passwords: PasswordService | None = None
         self._settings = {**self._defaults(sink_port), **(settings or {})}
         self.sandbox = Sandbox(folder / "sandbox")
         self.sandbox.environment = self.programs.environment
@@ -94,7 +99,9 @@ class PrivatePostfix:
             "smtpd_milters": milters,
             "non_smtpd_milters": milters,
             "milter_default_action": "tempfail",
-            "process_id_directory": "pid",
+            "smtpd_sasl_auth_enable": "yes" if self.users else "no",
+            "smtpd_sasl_type": "dovecot",
+            "smtpd_sasl_path": "auth",
         }
 
     def _prepare(self) -> None:
@@ -158,6 +165,8 @@ class PrivatePostfix:
     def start(self) -> PrivatePostfix:
         """Starts Postfix and returns when its ports listen."""
         master = [str(self.programs.daemons / "master"), "-s", "-c", str(self.configuration)]
+        if self.users:
+            self._passwords = PasswordService(self.queue / "auth", self.users)
         self.sandbox.start(master, self.folder / "master.out")
         self.wait_for_log(r"master\[\d+\]: daemon started")
         return self
@@ -175,6 +184,9 @@ class PrivatePostfix:
 
     def stop(self) -> None:
         self.sandbox.stop()
+        if self._passwords:
+            self._passwords.stop()
+            self._passwords = None
 
     def __enter__(self) -> PrivatePostfix:
         return self.start()
