@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: the bmsd authors
+
+"""The sample messages of the demo: who sends what, why, and what must come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["delivered", "refused"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One client and its message."""
+
+    title: str
+    why: str
+    expect: Outcome
+    address: str = "192.0.2.7"
+    name: str = "mx.example.com"
+    helo: str = "mx.example.com"
+    sender: str = "ann@example.com"
+    recipient: str = "bob@example.org"
+    login: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def message(self, mark: str) -> bytes:
+        lines = {
+            "From": f"<{self.sender}>",
+            "To": f"<{self.recipient}>",
+            "Subject": self.title,
+            "Message-ID": f"<{mark}@example.com>",
+            "Date": "Sat, 21 Nov 2026 08:00:00 +0000",
+            **self.headers,
+        }
+        header = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"{header}\r\nHello,\r\n\r\n{self.why}\r\n".encode()
+
+
+SAMPLES = [
+    Sample(
+        "An ordinary message",
+        "Nothing is wrong with this client: bmsd lets the mail pass, unchanged.",
+        "delivered",
+    ),
+    Sample(
+        "A HELO name that is a bare address",
+        "A mail server has a name; this one says 192.0.2.66. bmsd decides at HELO but answers at "
+        "RCPT, so that its log knows sender and recipient.",
+        "refused",
+        address="192.0.2.66", name="[UNAVAILABLE]", helo="192.0.2.66", sender="win@example.net",
+    ),
+    Sample(
+        "Our own name as HELO name",
+        "Nobody outside is called mail.example.org: that is us.",
+        "refused",
+        address="198.51.100.9", name="pool9.example.net", helo="mail.example.org",
+        sender="boss@example.org",
+    ),
+    Sample(
+        "No reverse DNS name",
+        "That alone is no sin: bmsd notes it and lets the mail pass.",
+        "delivered",
+        address="203.0.113.5", name="[UNAVAILABLE]", helo="small.example.net",
+        sender="shop@example.net",
+    ),
+    Sample(
+        "A reverse DNS name of localhost, from outside",
+        "Whoever controls that reverse zone wants to look local. Refused at CONNECT, told at RCPT.",
+        "refused",
+        address="203.0.113.77", name="localhost", helo="mx.example.net", sender="me@example.net",
+    ),
+    Sample(
+        "One of our users, logged in, with a bare address as HELO name",
+        "Mail programs do that. A successful AUTH cancels what was held against the client.",
+        "delivered",
+        address="198.51.100.23", name="dsl23.example.net", helo="10.0.0.5",
+        sender="bob@example.org", recipient="ann@example.com", login="bob",
+    ),
+    Sample(
+        "To postmaster, by a client that would be refused",
+        "Someone must be reachable for those who are refused by mistake.",
+        "delivered",
+        address="192.0.2.66", name="[UNAVAILABLE]", helo="192.0.2.66", sender="win@example.net",
+        recipient="postmaster@example.org",
+    ),
+]
