@@ -20,6 +20,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 let package = Package(
@@ -28,6 +29,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
   ],
   targets: [
     // C: only the library that owns it imports it.
@@ -35,24 +37,27 @@ let package = Package(
 
     // Libraries: each answers one question and knows no policy.
     target("Addressing"),
+    target("Environment"),
     target("Mail"),
     target("Milter", ["CMilter", "Mail", "Addressing"]),
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
 
+    target("Store", ["Environment", "Mail", "Addressing", grdb]),
+
     // Policy: the runner and its modules.
-    target("Policy", ["Milter", "Mail", "Addressing", "Configuration", logging]),
-    target("Policies", ["Policy", "Milter", "Mail", "Addressing", "Configuration"]),
+    target("Policy", ["Environment", "Milter", "Mail", "Addressing", "Configuration", logging]),
+    target("Policies", ["Policy", "Environment", "Milter", "Mail", "Addressing", "Configuration"]),
 
     // The daemon and its command line.
     target(
       "BMSDaemon",
-      ["Policies", "Policy", "Milter", "Mail", "Addressing", "Configuration", logging]),
+      ["Policies", "Policy", "Environment", "Milter", "Mail", "Addressing", "Configuration", logging]),
     .executableTarget(
       name: "bmsd",
       dependencies: [
-        "BMSDaemon", "Policies", "Policy", "Milter", "Mail", "Addressing", "Configuration",
-        argumentParser, logging,
+        "BMSDaemon", "Policies", "Policy", "Environment", "Milter", "Mail", "Addressing",
+        "Configuration", argumentParser, logging,
       ],
       swiftSettings: strict),
 
@@ -60,7 +65,7 @@ let package = Package(
     .target(
       name: "TestSupport",
       dependencies: [
-        "BMSDaemon", "Policies", "Policy", "Milter", "MilterClient", "Mail", "Addressing",
+        "BMSDaemon", "Policies", "Policy", "Environment", "Milter", "MilterClient", "Mail", "Addressing",
         "Configuration", logging,
       ],
       path: "Tests/TestSupport",

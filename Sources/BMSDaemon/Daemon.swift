@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import Configuration
+internal import Environment
 internal import Glibc
 internal import Logging
 internal import Milter

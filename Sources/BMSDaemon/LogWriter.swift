@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import Dispatch
+internal import Environment
 internal import Glibc
 internal import Synchronization
 

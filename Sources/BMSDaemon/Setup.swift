@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 package import Configuration
+package import Environment
 internal import Glibc
 internal import Milter
 package import Policy

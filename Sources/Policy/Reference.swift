@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Environment
 internal import Synchronization
 
 /// The ten characters by which people name a connection, a message or a refusal.

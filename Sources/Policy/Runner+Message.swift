@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import Configuration
+internal import Environment
 package import Mail
 package import Milter
 

@@ -4,6 +4,7 @@
 internal import ArgumentParser
 internal import BMSDaemon
 internal import Configuration
+internal import Environment
 internal import Glibc
 internal import Logging
 internal import Policy

@@ -4,6 +4,7 @@
 internal import Addressing
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Environment
 internal import Glibc
 internal import Mail
 internal import Policy

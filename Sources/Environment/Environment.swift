@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+// What a program asks of the world besides its input: clocks, randomness, files. Libraries and
+// modules take these as protocols, so that tests own all of them.
+
+/// Two clocks: one for people, which may jump, and one for waits, which never goes back.
+package protocol TimeSource: Sendable {
+  /// Milliseconds since 1970-01-01 00:00 UTC.
+  var milliseconds: Int64 { get }
+  /// Time since an arbitrary moment; never goes back.
+  var monotonic: Duration { get }
+}
+
+/// Unpredictable numbers.
+package protocol RandomSource: Sendable {
+  func next() -> UInt64
+}
+
+/// Reads files whole.
+package protocol FileSource: Sendable {
+  /// - Throws: what the system says, in words.
+  func read(_ path: String) throws -> [UInt8]
+}
+
+/// The moment by which a stage must have answered. Every service that can block takes one.
+package struct Deadline: Sendable {
+  private let time: any TimeSource
+  private let end: Duration
+
+  package init(_ limit: Duration, _ time: any TimeSource) {
+    self.time = time
+    end = time.monotonic + limit
+  }
+
+  /// What is left, never negative.
+  package var remaining: Duration { max(.zero, end - time.monotonic) }
+  /// Whether nothing is left.
+  package var isOver: Bool { time.monotonic >= end }
+}
