@@ -73,6 +73,7 @@ let package = Package(
 
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
+    tests("StoreTests", ["TestSupport", "Store", "Environment", "Mail", "Addressing", grdb]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),
     tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
