@@ -23,6 +23,14 @@ let argumentParser = Target.Dependency.product(
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
+/// Values and their sources: what every layer speaks.
+let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
+/// What a policy module may use.
+let libraries: [Target.Dependency] =
+  values + ["Configuration", "Greylisting", "Milter", "Store", logging]
+/// What the daemon is made of.
+let daemon: [Target.Dependency] = libraries + ["Policy", "Policies", "BMSDaemon"]
+
 let package = Package(
   name: "bmsd",
   products: [.executable(name: "bmsd", targets: ["bmsd"])],
@@ -42,56 +50,34 @@ let package = Package(
     target("Milter", ["CMilter", "Mail", "Addressing"]),
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
-
-    target("Store", ["Environment", "Mail", "Addressing", grdb]),
+    target("Greylisting", ["Mail", "Addressing"]),
+    target("Store", values + ["Greylisting", grdb]),
 
     // Policy: the runner and its modules.
-    target("Policy", ["Environment", "Milter", "Mail", "Addressing", "Configuration", logging]),
-    target("Policies", ["Policy", "Environment", "Milter", "Mail", "Addressing", "Configuration"]),
+    target("Policy", libraries),
+    target("Policies", libraries + ["Policy"]),
 
     // The daemon and its command line.
-    target(
-      "BMSDaemon",
-      ["Policies", "Policy", "Environment", "Milter", "Mail", "Addressing", "Configuration", logging]),
+    target("BMSDaemon", libraries + ["Policy", "Policies"]),
     .executableTarget(
-      name: "bmsd",
-      dependencies: [
-        "BMSDaemon", "Policies", "Policy", "Environment", "Milter", "Mail", "Addressing",
-        "Configuration", argumentParser, logging,
-      ],
-      swiftSettings: strict),
+      name: "bmsd", dependencies: daemon + [argumentParser], swiftSettings: strict),
 
     // What the tests of several targets share: conversations, clocks and files of their own.
     .target(
-      name: "TestSupport",
-      dependencies: [
-        "BMSDaemon", "Policies", "Policy", "Environment", "Milter", "MilterClient", "Mail", "Addressing",
-        "Configuration", logging,
-      ],
-      path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: daemon + ["MilterClient"], path: "Tests/TestSupport",
       swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
-    tests("StoreTests", ["TestSupport", "Store", "Environment", "Mail", "Addressing", grdb]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),
     tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
-    tests(
-      "PolicyTests",
-      ["TestSupport", "Policy", "Milter", "Mail", "Addressing", "Configuration", logging]),
-    tests(
-      "PoliciesTests",
-      ["TestSupport", "Policies", "Policy", "Milter", "Mail", "Addressing", "Configuration"]),
-    tests(
-      "BMSDaemonTests",
-      [
-        "TestSupport", "BMSDaemon", "Policies", "Policy", "Milter", "Mail", "Addressing",
-        "Configuration", logging,
-      ]),
-    tests(
-      "WireTests",
-      ["TestSupport", "bmsd", "MilterClient", "Policy", "Milter", "Mail", "Addressing"]),
+    tests("GreylistingTests", ["Greylisting", "Mail", "Addressing"]),
+    tests("StoreTests", values + ["Greylisting", "Store", "TestSupport", grdb]),
+    tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
+    tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
+    tests("BMSDaemonTests", daemon + ["TestSupport"]),
+    tests("WireTests", daemon + ["bmsd", "MilterClient", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -8,7 +8,8 @@ internal import Policy
 /// the pipeline's modules.
 package let sections: [any Section.Type] = {
   var sections: [any Section.Type] = [
-    MilterOptions.self, NetworkOptions.self, LogOptions.self,
+    MilterOptions.self, NetworkOptions.self, LogOptions.self, StoreOptions.self,
+    TrailOptions.self, ControlOptions.self,
   ]
   for module in pipeline where !sections.contains(where: { $0.name == sectionName(module) }) {
     sections.append(section(module))
@@ -25,9 +26,6 @@ func sectionName<M: PolicyModule>(_ module: M.Type) -> String { M.Options.name }
 package let comingSections: [ComingSection] = [
   ComingSection("allow", note: "the allow-list comes with the database"),
   ComingSection("submit", note: "sending mail comes with the quarantine"),
-  ComingSection("store", note: "the database comes with greylisting and bans"),
-  ComingSection("trail", note: "the stored decision trail comes with the database"),
-  ComingSection("control", note: "the control socket comes with the database"),
   ComingSection("banned_ips", note: "bans come with the database"),
   ComingSection("greylist", note: "greylisting comes with the database"),
   ComingSection("spf", note: "SPF comes with the resolver"),

@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 package import Environment
+package import Greylisting
 package import Logging
+package import Store
 
 /// Everything a module may ask of the world outside the message in hand. Tests own all of it.
 package struct Services: Sendable {
@@ -14,6 +16,12 @@ package struct Services: Sendable {
   package var files: any FileSource
   /// The decision trail.
   package var trail: any DecisionTrail
+  /// Triplets of greylisting; nil without a database.
+  package var triplets: (any TripletStore)?
+  /// Who is banned; nil without a database.
+  package var bans: BanList?
+  /// Who is let through; nil without a database.
+  package var allowed: AllowList?
   /// The log. Modules do not log: the runner writes a line for each verdict.
   package var log: Logger
 
