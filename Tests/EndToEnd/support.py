@@ -105,10 +105,12 @@ class PostfixTestCase(MailTestCase):
         self.addCleanup(self.postfix.stop)
         return self.postfix.start()
 
-    def start(self, settings: Settings | None = None, **options: object) -> None:
+    def start(
+        self, settings: Settings | None = None, main_cf: dict[str, str] | None = None, **options: object
+    ) -> None:
         """Both, joined by an inet socket."""
         daemon = self.start_daemon(settings=settings)
-        self.start_postfix(daemon.postfix_milter, **options)
+        self.start_postfix(daemon.postfix_milter, settings=main_cf, **options)
 
     def client(
         self, address: str = "192.0.2.7", name: str = "mx.example.com",

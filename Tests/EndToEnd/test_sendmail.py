@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+# SPDX-FileCopyrightText: the bmsd authors
+
+"""bmsd behind a real Sendmail, in a network where clients come from 192.0.2.0/24."""
+
+from __future__ import annotations
+
+import unittest
+
+from support import AWKWARD, MailTestCase, message
+from mta import (
+    MailSink, PrivateNetwork, PrivateSendmail, Reply, Settings, SMTPConversation, free_port,
+)
+
+NUMERIC = "HELO name must not be a bare IP address"
+FORGER = "192.0.2.66"
+"""Its reverse name is localhost, and localhost has its address: Sendmail believes it."""
+STRANGER = "192.0.2.7"
+NAMES = {FORGER: "localhost", STRANGER: "mx.example.com"}
+
+
+class SendmailTestCase(MailTestCase):
+    """bmsd behind a private Sendmail."""
+
+    def start(self, settings: Settings | None = None, socket: str = "", **milter: str) -> None:
+        network = PrivateNetwork("192.0.2.0/24")
+        self.addCleanup(network.close)
+        inside = network.entered()
+        inside.__enter__()
+        self.addCleanup(inside.__exit__, None, None, None)
+        daemon = self.start_daemon(socket, settings, **milter)
+        self.sink = MailSink()
+        self.addCleanup(self.sink.stop)
+        self.sendmail = PrivateSendmail(
+            self.mta_folder(), free_port(), sink_port=self.sink.port,
+            milter=daemon.sendmail_milter, hosts=NAMES,
+        )
+        self.addCleanup(self.sendmail.stop)
+        self.sendmail.start()
+
+    def client(self, address: str = STRANGER, helo: str | bytes | None = "mx.example.com") -> SMTPConversation:
+        client = SMTPConversation(self.sendmail.smtp_port, source=address)
+        self.addCleanup(client.close)
+        self.assertEqual(client.greeting.code, 220)
+        if helo is not None:
+            self.assert_accepted(client.ehlo(helo))
+        return client
+
+    def refused_recipient(self, client: SMTPConversation) -> Reply:
+        self.assert_accepted(client.mail("ann@example.com"))
+        return client.rcpt("bob@example.org")
+
+    def assert_delivers(self, client: SMTPConversation, mark: str, sender: str | bytes = "ann@example.com") -> None:
+        self.assert_accepted(client.mail(sender))
+        self.assert_accepted(client.rcpt("bob@example.org"))
+        self.assert_accepted(client.data(message(mark)))
+        delivered = self.sink.wait_for(mark)[0]
+        self.assertEqual(delivered.body, b"Hello.\r\n")
+
+
+class Refusals(SendmailTestCase):
+    """A refusal decided before the recipients are known reaches the client at RCPT."""
+
+    def test_held_at_connect(self) -> None:
+        self.start()
+        reference = self.assert_refused(self.refused_recipient(self.client(FORGER)), "localhost")
+        self.assertTrue(self.daemon.story(reference))
+
+    def test_held_at_hello(self) -> None:
+        self.start()
+        reply = self.refused_recipient(self.client(helo=STRANGER))
+        reference = self.assert_refused(reply, NUMERIC)
+        story = "\n".join(self.daemon.story(reference))
+        self.assertIn("ann@example.com", story)
+        self.assertIn("bob@example.org", story)
+        self.sendmail.wait_for_log(f"milter=bms, .*reject=.*ref {reference}")
+
+    def test_held_at_mail(self) -> None:
+        self.start()
+        reply = self.refused_recipient(self.client(helo=None))
+        self.assertEqual(reply.code // 100, 5, reply.text)
+        self.assert_refused(reply, "HELO", reply.code)
+
+    def test_a_second_mail_does_not_wash_it_away(self) -> None:
+        self.start()
+        client = self.client(helo=STRANGER)
+        for _ in range(3):
+            reference = self.assert_refused(self.refused_recipient(client), NUMERIC)
+            self.assertTrue(self.daemon.story(reference))
+            client.rset()
+
+    def test_observe_refuses_nothing(self) -> None:
+        self.start({"helo": {"mode": "observe"}})
+        self.assert_delivers(self.client(helo=STRANGER), "observed")
+        self.assertTrue(self.daemon.wait_for_line("would-refuse"))
+
+    def test_percent_in_the_text(self) -> None:
+        """Sendmail drops a text with a single percent sign."""
+        self.start({"helo": {"hello_blacklist": "100%.example.org"}})
+        self.assert_refused(self.refused_recipient(self.client(helo="100%.example.org")), "100%.example")
+
+
+class Exemptions(SendmailTestCase):
+    """Who is refused nothing, whatever it says."""
+
+    def test_postmaster_is_always_reachable(self) -> None:
+        self.start()
+        client = self.client(helo=STRANGER)
+        client.mail("ann@example.com")
+        self.assert_refused(client.rcpt("bob@example.org"), NUMERIC)
+        self.assert_accepted(client.rcpt("postmaster@example.org"))
+        self.assert_accepted(client.data(message("help")))
+        self.assertEqual(self.sink.wait_for("help")[0].recipients, (b"postmaster@example.org",))
+
+    def test_loopback_client(self) -> None:
+        self.start()
+        self.assert_delivers(self.client("127.0.0.1", helo="127.0.0.1"), "from-here")
+
+    def test_internal_client(self) -> None:
+        self.start({"network": {"internal_connect": "127.0.0.0/8, ::1, 192.0.2.0/24"}})
+        self.assert_delivers(self.client(helo=STRANGER), "from-inside")
+
+
+class Passage(SendmailTestCase):
+    """What is not refused passes; Sendmail itself sorts the header."""
+
+    def test_body_byte_for_byte(self) -> None:
+        self.start()
+        client = self.client()
+        sent = message("awkward", AWKWARD)
+        self.assert_accepted(client.mail("ann@example.com", "BODY=8BITMIME"))
+        self.assert_accepted(client.rcpt("bob@example.org"))
+        self.assert_accepted(client.data(sent))
+        delivered = self.sink.wait_for("awkward")[0]
+        self.assertEqual(delivered.body, sent.partition(b"\r\n\r\n")[2])
+        self.assertEqual(delivered.fields("X-8-Bit"), [b"caf\xe9 caf\xc3\xa9"])
+        self.assertEqual(delivered.fields("X-Percent"), [b"100% %s %n"])
+        self.assertEqual(delivered.fields("X-Empty"), [b""])
+
+    def test_many_messages_on_one_connection(self) -> None:
+        self.start()
+        client = self.client()
+        for number in range(50):
+            self.assert_accepted(client.mail(f"ann+{number}@example.com"))
+            self.assert_accepted(client.rcpt("bob@example.org"))
+            self.assert_accepted(client.data(message(f"series-{number}.")))
+        self.assertEqual(len({d.sender for d in self.sink.wait_for("series-", 50)}), 50)
+
+    def test_odd_bytes_in_hello(self) -> None:
+        self.start()
+        for index, name in enumerate((b"caf\xe9.example.com", b"a%sb%n", b"x" * 200)):
+            with self.subTest(name):
+                self.assert_delivers(self.client(helo=name), f"odd-{index}.")
+        log = self.daemon.logfile.read_bytes()
+        self.assertEqual({byte for byte in log if not 32 <= byte < 127} - {10}, set())
+
+
+class Sockets(SendmailTestCase):
+    """The other way for Sendmail and bmsd to meet."""
+
+    def test_unix(self) -> None:
+        # Sendmail refuses a socket in a folder that others may write to.
+        place = self.folder / "run"
+        place.mkdir(mode=0o755)
+        self.start(socket=f"unix:{place}/bms.sock", socket_mode="0660")
+        self.assert_refused(self.refused_recipient(self.client(helo=STRANGER)), NUMERIC)
+        self.assert_delivers(self.client(), "met")
+
+
+class Endings(SendmailTestCase):
+    """bmsd ends, and no mail is lost and none slips through."""
+
+    def test_terminated_in_the_middle_of_a_message(self) -> None:
+        self.start()
+        client = self.client()
+        self.assert_accepted(client.mail("ann@example.com"))
+        self.assert_accepted(client.rcpt("bob@example.org"))
+        self.assertEqual(client.command("DATA").code, 354)
+        self.daemon.terminate()
+        client.begin(message("drained"))
+        self.assert_accepted(client.finish())
+        self.sink.wait_for("drained")
+        client.quit()
+        self.assertEqual(self.daemon.wait(), 0)
+
+    def test_gone_defers(self) -> None:
+        self.start()
+        self.assert_delivers(self.client(), "before")
+        self.daemon.stop()
+        client = SMTPConversation(self.sendmail.smtp_port, source=STRANGER)
+        self.addCleanup(client.close)
+        replies = [client.greeting]
+        if replies[-1].code == 220:
+            replies.append(client.ehlo("mx.example.com"))
+            replies.append(client.mail("ann@example.com"))
+            replies.append(client.rcpt("bob@example.org"))
+        self.assertEqual(replies[-1].code // 100, 4, replies[-1].text)
+
+
+if __name__ == "__main__":
+    unittest.main()
