@@ -56,11 +56,36 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // What the tests of several targets share: conversations, clocks and files of their own.
+    .target(
+      name: "TestSupport",
+      dependencies: [
+        "BMSDaemon", "Policies", "Policy", "Milter", "MilterClient", "Mail", "Addressing",
+        "Configuration", logging,
+      ],
+      path: "Tests/TestSupport",
+      swiftSettings: strict),
+
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
-    tests("MilterTests", ["Milter", "Mail", "Addressing"]),
+    tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),
     tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
+    tests(
+      "PolicyTests",
+      ["TestSupport", "Policy", "Milter", "Mail", "Addressing", "Configuration", logging]),
+    tests(
+      "PoliciesTests",
+      ["TestSupport", "Policies", "Policy", "Milter", "Mail", "Addressing", "Configuration"]),
+    tests(
+      "BMSDaemonTests",
+      [
+        "TestSupport", "BMSDaemon", "Policies", "Policy", "Milter", "Mail", "Addressing",
+        "Configuration", logging,
+      ]),
+    tests(
+      "WireTests",
+      ["TestSupport", "bmsd", "MilterClient", "Policy", "Milter", "Mail", "Addressing"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -26,8 +26,70 @@ public struct MailText: Sendable, Hashable {
 }
 
 extension MailText: CustomStringConvertible {
-  /// The text for people: bytes that are not UTF-8 become U+FFFD, so this is not reversible.
-  public var description: String { String(decoding: bytes, as: UTF8.self) }
+  /// The text for people, safe in a log or on a terminal: bytes that are not UTF-8, control
+  /// characters and invisible or direction-changing ones stand as `\xNN` for each byte, a
+  /// backslash as `\\`.
+  public var description: String {
+    // Nearly every HELO name and address is plain ASCII.
+    if bytes.allSatisfy({ (0x20...0x7E).contains($0) && $0 != 0x5C }) {
+      return String(decoding: bytes, as: UTF8.self)
+    }
+    var out = ""
+    var index = 0
+    while index < bytes.count {
+      guard let (scalar, length) = Self.scalar(in: bytes[index...]) else {
+        out += Self.escaped(bytes[index..<index + 1])
+        index += 1
+        continue
+      }
+      if scalar == "\\" {
+        out += "\\\\"
+      } else if scalar.isVisible {
+        out.unicodeScalars.append(scalar)
+      } else {
+        out += Self.escaped(bytes[index..<index + length])
+      }
+      index += length
+    }
+    return out
+  }
+
+  /// The character that begins `bytes` and how many bytes it takes, nil when they are no UTF-8.
+  private static func scalar(in bytes: ArraySlice<UInt8>) -> (Unicode.Scalar, Int)? {
+    guard let lead = bytes.first else { return nil }
+    let length: Int
+    switch lead {
+    case 0x00...0x7F: length = 1
+    case 0xC2...0xDF: length = 2
+    case 0xE0...0xEF: length = 3
+    case 0xF0...0xF4: length = 4
+    default: return nil
+    }
+    guard bytes.count >= length,
+      let text = String(validating: bytes.prefix(length), as: UTF8.self),
+      let scalar = text.unicodeScalars.first
+    else { return nil }
+    return (scalar, length)
+  }
+
+  private static func escaped(_ bytes: ArraySlice<UInt8>) -> String {
+    let digits = Array("0123456789ABCDEF")
+    // A nibble always is a valid index of 16 digits.
+    return bytes.map { "\\x\(digits[Int($0 >> 4)])\(digits[Int($0 & 15)])" }.joined()
+  }
+}
+
+extension Unicode.Scalar {
+  /// Whether a terminal shows it and nothing else happens: no control character, no invisible one,
+  /// none that turns the direction of what follows.
+  public var isVisible: Bool {
+    switch properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse,
+      .unassigned:
+      false
+    default: true
+    }
+  }
 }
 
 extension MailText: ExpressibleByStringLiteral {

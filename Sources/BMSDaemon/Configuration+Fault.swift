@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Configuration
+
+extension Configuration {
+  /// A fault found outside the parser, at the place where `option` is set.
+  package func fault(
+    _ message: String, option: String?, severity: ConfigurationFault.Severity = .error
+  ) -> ConfigurationFault {
+    var line: Int?
+    if let option, case .file(_, let number)? = location(of: option) { line = number }
+    let text = option.map { "\($0): \(message)" } ?? message
+    return ConfigurationFault(severity, file: name, line: line, message: text)
+  }
+}

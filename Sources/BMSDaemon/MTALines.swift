@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Configuration
+internal import Milter
+package import Policy
+
+/// The MTA's side of `bms.conf`: what `bmsd config mta` prints.
+package struct MTALines {
+  private let address: SocketAddress
+  private let bites: Bool
+
+  package init(_ configuration: Configuration, _ pipeline: PolicyPipeline) {
+    address = configuration.settings(MilterOptions.self).socket
+    bites = pipeline.modules.contains { module in
+      module.mode == .enforce && module.isPolicy
+    }
+  }
+
+  private static let queueFolder = "/var/spool/postfix/"
+
+  /// Postfix's queue folder is the working directory of its daemons, chrooted or not, so a path
+  /// below it is written relative to it.
+  private var postfixAddress: String {
+    if case .unix(let path) = address, path.hasPrefix(Self.queueFolder) {
+      return "unix:" + path.dropFirst(Self.queueFolder.count)
+    }
+    return address.postfixDescription
+  }
+
+  /// Lines for main.cf, with the reason for each above it.
+  package var postfix: [String] {
+    var lines = ["# Postfix: /etc/postfix/main.cf"]
+    if case .unix(let path) = address, !path.hasPrefix(Self.queueFolder) {
+      lines += [
+        "# Debian's smtpd runs in a chroot and does not see \(path);",
+        "# set [milter] socket below \(Self.queueFolder), or chroot to n in master.cf.",
+      ]
+    }
+    lines += whyAction.map { "# \($0)" }
+    let action = bites ? "tempfail" : "accept"
+    return lines + [
+      "smtpd_milters = { \(postfixAddress), default_action=\(action), command_timeout=30s }",
+      "# Mail that does not come by SMTP: seen too, never refused at RCPT.",
+      "non_smtpd_milters = $smtpd_milters",
+      "# In master.cf, for the submission services:",
+      "#   -o milter_macro_daemon_name=ORIGINATING",
+    ]
+  }
+
+  /// Lines for sendmail.mc.
+  package var sendmail: [String] {
+    // Without F= Sendmail goes on unfiltered when the filter is away.
+    let flag = bites ? "F=T, " : ""
+    return ["dnl Sendmail: /etc/mail/sendmail.mc"] + whyAction.map { "dnl \($0)" } + [
+      "INPUT_MAIL_FILTER(`bmsd', `S=\(address), \(flag)T=C:30s;S:30s;R:30s;E:5m')dnl"
+    ]
+  }
+
+  private var whyAction: [String] {
+    bites
+      ? ["While bmsd is away mail waits at its sender: a module enforces."]
+      : ["Nothing enforces yet: while bmsd is away mail goes on unfiltered."]
+  }
+}

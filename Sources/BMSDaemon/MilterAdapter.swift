@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Mail
+package import Milter
+package import Policy
+
+/// Makes a runner for each connection of the MTA.
+package struct RunnerFactory: MilterConnectionFactory {
+  package let negotiation: Negotiation
+  private let pipeline: PolicyPipeline
+
+  package init(_ pipeline: PolicyPipeline) {
+    self.pipeline = pipeline
+    negotiation = pipeline.negotiation
+  }
+
+  package func makeConnection() -> any MilterConnection {
+    MilterAdapter(Runner(pipeline))
+  }
+}
+
+/// Hands libmilter's calls to the runner, with the macros that came along, and its edits back.
+final class MilterAdapter: MilterConnection {
+  private let runner: Runner
+  init(_ runner: Runner) { self.runner = runner }
+
+  func connect(_ peer: Peer, _ mta: borrowing MTA) -> MilterReply {
+    runner.connect(peer, Macros(.connect, from: mta))
+  }
+  func hello(_ name: MailText, _ mta: borrowing MTA) -> MilterReply { runner.hello(name) }
+  func envelopeFrom(_ arguments: [MailText], _ mta: borrowing MTA) -> MilterReply {
+    runner.sender(arguments, Macros(.sender, from: mta))
+  }
+  func envelopeRecipient(_ arguments: [MailText], _ mta: borrowing MTA) -> MilterReply {
+    runner.recipient(arguments, Macros(.recipient, from: mta))
+  }
+  func data(_ mta: borrowing MTA) -> MilterReply { runner.data(Macros(.data, from: mta)) }
+  func unknown(_ command: MailText, _ mta: borrowing MTA) -> MilterReply { .proceed }
+  func header(_ field: HeaderField, _ mta: borrowing MTA) -> MilterReply { runner.header(field) }
+  func endOfHeaders(_ mta: borrowing MTA) -> MilterReply {
+    runner.endOfHeaders(Macros(.endOfHeaders, from: mta))
+  }
+  func body(_ chunk: RawSpan, _ mta: borrowing MTA) -> MilterReply { runner.body(chunk) }
+  func endOfMessage(_ mta: borrowing MTA) -> MilterReply {
+    let macros = Macros(.endOfMessage, from: mta)
+    // The handle cannot be captured by an escaping closure, and need not be.
+    return runner.endOfMessage(macros) { mta.apply($0) }
+  }
+  func abort() { runner.abort() }
+  func close() { runner.close() }
+}

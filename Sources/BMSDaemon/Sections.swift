@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Configuration
+internal import Policy
+
+/// Every section of `bms.conf`, in the order of the sample file: the daemon's own, then those of
+/// the pipeline's modules.
+package let sections: [any Section.Type] = {
+  var sections: [any Section.Type] = [
+    MilterOptions.self, NetworkOptions.self, LogOptions.self,
+  ]
+  for module in pipeline where !sections.contains(where: { $0.name == sectionName(module) }) {
+    sections.append(section(module))
+  }
+  return sections
+}()
+
+private func section<M: PolicyModule>(_ module: M.Type) -> any Section.Type { M.Options.self }
+func sectionName<M: PolicyModule>(_ module: M.Type) -> String { M.Options.name }
+
+/// Sections and keys that are known but not served yet: of the ancestor's files and of this
+/// product's later modules. They are a warning, not an error, so that an administrator can bring
+/// the old file along.
+package let comingSections: [ComingSection] = [
+  ComingSection("allow", note: "the allow-list comes with the database"),
+  ComingSection("submit", note: "sending mail comes with the quarantine"),
+  ComingSection("store", note: "the database comes with greylisting and bans"),
+  ComingSection("trail", note: "the stored decision trail comes with the database"),
+  ComingSection("control", note: "the control socket comes with the database"),
+  ComingSection("banned_ips", note: "bans come with the database"),
+  ComingSection("greylist", note: "greylisting comes with the database"),
+  ComingSection("spf", note: "SPF comes with the resolver"),
+  ComingSection("dns", note: "the resolver comes with SPF"),
+  ComingSection("auth_results", note: "Authentication-Results come with SPF and DKIM"),
+  ComingSection("dkim", note: "DKIM verification and signing come after SPF"),
+  ComingSection("dmarc", note: "DMARC comes after DKIM"),
+  ComingSection("defang", note: "defanging of attachments comes with the MIME parser"),
+  ComingSection("quarantine", note: "the quarantine comes with defanging"),
+  ComingSection("scrub", note: "hide_path and reject_virus_from come with defanging"),
+  ComingSection("wiretap", note: "copies and archives come after defanging"),
+  ComingSection("smart_alias", note: "re-routing comes with copies and archives"),
+  ComingSection("srs", note: "SRS comes with sender verification"),
+  ComingSection("dspam", note: "the content filter comes last"),
+  ComingSection("gossip", note: "reputation comes after the content filter"),
+  ComingSection(
+    "milter",
+    keys: [
+      "datadir", "logdir", "tempdir", "internal_domains", "private_relay", "internal_mta",
+      "check_user", "case_sensitive_localpart", "max_demerits", "errors_url", "email_providers",
+    ],
+    note: "an option of the ancestor that bmsd does not serve yet"),
+]

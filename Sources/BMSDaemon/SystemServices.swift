@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import FoundationEssentials
+internal import Glibc
+package import Logging
+package import Policy
+
+extension Services {
+  /// The real clocks, randomness and files of this machine.
+  package static func system(log: Logger, trail: any DecisionTrail) -> Services {
+    Services(
+      time: SystemTime(), random: SystemRandom(), files: SystemFiles(), trail: trail, log: log)
+  }
+}
+
+struct SystemTime: TimeSource {
+  var milliseconds: Int64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+  }
+
+  var monotonic: Duration {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return .seconds(now.tv_sec) + .nanoseconds(now.tv_nsec)
+  }
+}
+
+struct SystemRandom: RandomSource {
+  func next() -> UInt64 { UInt64.random(in: .min ... .max) }
+}
+
+/// Files of this machine, at most `limit` bytes of each.
+package struct SystemFiles: FileSource {
+  /// Larger than any list a site keeps, smaller than memory.
+  static let limit = 64 << 20
+
+  package init() {}
+
+  package func read(_ path: String) throws -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw FileTrouble(errno) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw FileTrouble(errno) }
+    // A FIFO or a device could keep a reader waiting for ever.
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: break
+    case S_IFDIR: throw FileTrouble(EISDIR)
+    default: throw FileTrouble(description: "not a regular file")
+    }
+    return try Self.read(descriptor)
+  }
+
+  /// A message that a person named: any file that can be read, standard input for nil.
+  package static func readMessage(_ path: String?) throws -> [UInt8] {
+    guard let path else { return try read(STDIN_FILENO) }
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileTrouble(errno) }
+    defer { close(descriptor) }
+    return try read(descriptor)
+  }
+
+  private static func read(_ descriptor: Int32) throws -> [UInt8] {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    while bytes.count <= limit {
+      let count = Glibc.read(descriptor, &buffer, buffer.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw FileTrouble(errno) }
+      if count == 0 { return bytes }
+      bytes += buffer.prefix(count)
+    }
+    throw FileTrouble(description: "larger than \(limit >> 20) MB")
+  }
+}
+
+/// Why a file cannot be read, in the system's words.
+package struct FileTrouble: Error, CustomStringConvertible {
+  package let description: String
+
+  init(description: String) { self.description = description }
+  init(_ code: Int32) { description = String(cString: strerror(code)) }
+}

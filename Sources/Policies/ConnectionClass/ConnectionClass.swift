@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Addressing
+package import Configuration
+package import Mail
+internal import Milter
+package import Policy
+
+/// What kind of client this is: ours or a stranger, and whether its name says anything.
+package struct ClientClass: Sendable, Equatable {
+  /// What reverse DNS says of the address.
+  package enum ReverseName: String, Sendable {
+    /// A name that looks chosen by somebody.
+    case present
+    /// None, or none that leads back to the address.
+    case absent
+    /// A name made from the address, as dial-up and DSL pools have it.
+    case dynamic
+  }
+
+  /// In `internal_connect`, or authenticated.
+  package var isInternal: Bool
+  /// In `trusted_relay`.
+  package var isTrusted: Bool
+  /// 127.0.0.0/8, ::1, a local socket, or no address at all: mail of this machine.
+  package var isLoopback: Bool
+  /// A successful AUTH on this connection.
+  package var isAuthenticated: Bool
+  package var reverseName: ReverseName
+  /// Our own name: `[network] hostname` or what the MTA calls itself.
+  package var ownName: MailText?
+
+  /// `INTERNAL`, `EXTERNAL TRUSTED DYN`: the words of the log.
+  package var words: String {
+    var words = [isInternal ? "internal" : "external"]
+    if isTrusted { words.append("trusted") }
+    if isLoopback { words.append("loopback") }
+    if isAuthenticated { words.append("authenticated") }
+    words.append("ptr=\(reverseName.rawValue)")
+    return words.joined(separator: " ")
+  }
+}
+
+/// The class of the connection. Set at CONNECT; at MAIL for authenticated clients.
+package enum ClientClassFact: Fact {
+  package typealias Value = ClientClass
+}
+
+/// Classifies the client: the first module, since all others ask what kind of client they see.
+///
+/// Decides nothing by itself. AUTH makes a client internal from then on (its macros come with every
+/// MAIL). A peer without an IP address is a process of this machine and classed as 127.0.0.1.
+package struct ConnectionClass: PolicyModule {
+  package typealias Options = NetworkOptions
+  package static var provides: [any Fact.Type] { [ClientClassFact.self] }
+  package static var yieldsToAccept: Bool { false }
+
+  let internalConnect: Networks
+  let trustedRelay: Networks
+  let hostname: String
+
+  package init(
+    _ settings: Settings<NetworkOptions>, _ services: Services
+  ) throws(SetupError) {
+    internalConnect = settings.internalConnect
+    trustedRelay = settings.trustedRelay
+    hostname = settings.hostname
+  }
+
+  package func makeSession() -> Session { Session(module: self) }
+
+  package final class Session: ConnectStage, SenderStage {
+    let module: ConnectionClass
+    init(module: ConnectionClass) { self.module = module }
+
+    package func connect(_ t: Transaction) -> Verdict {
+      let found = module.classify(t)
+      t[ClientClassFact.self] = found
+      t.note(found.words)
+      return .proceed
+    }
+
+    package func sender(_ t: Transaction) -> Verdict {
+      guard t.authentication != nil, var found = t[ClientClassFact.self] else { return .proceed }
+      found.isInternal = true
+      found.isAuthenticated = true
+      t[ClientClassFact.self] = found
+      t.note(found.words)
+      return .proceed
+    }
+  }
+
+  func classify(_ t: Transaction) -> ClientClass {
+    let local = IPAddress(v4: 0x7F00_0001)
+    let ip = t.peer.ip ?? local
+    return ClientClass(
+      isInternal: internalConnect.contains(ip), isTrusted: trustedRelay.contains(ip),
+      isLoopback: ip.isLoopback, isAuthenticated: false, reverseName: reverseName(t.peer),
+      ownName: hostname.isEmpty ? t.hostName : MailText(hostname))
+  }
+
+  private func reverseName(_ peer: Peer) -> ClientClass.ReverseName {
+    let name = peer.hostName
+    if name.isEmpty || name.bytes.first == 0x5B || name.lowercased == "unknown" { return .absent }
+    guard let ip = peer.ip, !ip.isLoopback else { return .present }
+    return DynamicName.looksDynamic(name.description, address: ip) ? .dynamic : .present
+  }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Addressing
+internal import Configuration
+internal import Logging
+internal import Mail
+internal import Milter
+
+/// A key of a log line. The order of the cases is the order in the line.
+package enum LogField: String, CaseIterable, Sendable {
+  case ref, module, stage, verdict, effect, reply, reason, detail, option, at
+  case client, name, helo, auth, from, to, recipients, refused, unknown, size, edits, ms
+  case header, value
+}
+
+/// Writes the runner's lines: one for each verdict, one for each message.
+struct DecisionLog {
+  private let runner: Runner
+  private var log: Logger { runner.pipeline.services.log }
+
+  /// The most recipients that a summary names.
+  private static let namedRecipients = 5
+
+  init(_ runner: Runner) { self.runner = runner }
+
+  /// A client connected; written at level debug, before any queue id.
+  func connected() {
+    write(.debug, runner.opening, [(.verdict, "connect")] + client)
+  }
+
+  /// A verdict and what became of it.
+  func decided(_ decision: Decision, _ reply: SMTPReply?, _ t: Transaction) {
+    guard let reason = decision.verdict.reason else { return }
+    var fields: [(LogField, String)] = [
+      (.module, decision.module), (.stage, decision.stage.rawValue),
+      (.verdict, (decision.effect == .enforced ? "" : "would-") + decision.verdict.word),
+    ]
+    if decision.effect != .enforced { fields.append((.effect, decision.effect.rawValue)) }
+    if let reply { fields.append((.reply, reply.description)) }
+    fields.append((.reason, reason.code))
+    if !reason.detail.isEmpty { fields.append((.detail, reason.detail)) }
+    if let option = reason.option {
+      fields.append((.option, option))
+      if let origin = runner.pipeline.configuration.location(of: option) {
+        fields.append((.at, "\(origin)"))
+      }
+    }
+    fields += client + envelope(t, to: decision.recipient.map { [$0] } ?? [])
+    write(.info, t, fields)
+  }
+
+  /// A message's fate.
+  func finished(_ record: TransactionRecord, _ t: Transaction, _ duration: Duration) {
+    var fields: [(LogField, String)] = [(.verdict, record.ending.word)]
+    if case .refused = record.ending, let reply = record.finalReply {
+      fields.append((.reply, reply))
+    }
+    fields += client + envelope(t, to: Array(record.recipients.prefix(Self.namedRecipients)))
+    fields.append((.recipients, String(record.recipients.count)))
+    if record.refusedRecipients > 0 { fields.append((.refused, String(record.refusedRecipients))) }
+    if record.unknownRecipients > 0 { fields.append((.unknown, String(record.unknownRecipients))) }
+    if record.size > 0 { fields.append((.size, String(record.size))) }
+    if !record.edits.isEmpty {
+      fields.append((.edits, record.edits.map(\.kind).joined(separator: ", ")))
+    }
+    fields.append((.ms, String(duration.milliseconds)))
+    write(.info, t, fields)
+  }
+
+  /// A module threw, or an edit was not taken.
+  func failed(_ module: ConfiguredModule?, _ reason: Reason, _ t: Transaction) {
+    write(
+      .error, t,
+      [
+        (.module, reason.module), (.stage, t.stage.rawValue),
+        (.verdict, module?.onError == .skip ? "skip" : "tempfail"), (.reason, reason.code),
+        (.detail, reason.detail),
+      ] + client)
+  }
+
+  /// The modules took longer than the MTA may wait.
+  func overran(_ module: ConfiguredModule, _ stage: Stage, _ took: Duration, _ t: Transaction) {
+    write(
+      .warning, t,
+      [
+        (.module, module.name), (.stage, stage.rawValue), (.verdict, "late"),
+        (.reason, "deadline-overrun"), (.ms, String(took.milliseconds)),
+      ])
+  }
+
+  /// A header field, when `[log] headers` is on.
+  func header(_ field: HeaderField, _ t: Transaction) {
+    write(.info, t, [(.header, field.name.description), (.value, field.value.description)])
+  }
+
+  private var client: [(LogField, String)] {
+    let connection = runner.connection
+    var fields: [(LogField, String)] = []
+    switch connection.peer.address {
+    case .inet(let ip, _): fields.append((.client, ip.description))
+    case .unix(let path): fields.append((.client, "unix:\(path)"))
+    case .unknown: fields.append((.client, "unknown"))
+    }
+    fields.append((.name, connection.peer.hostName.description))
+    if let hello = connection.hello { fields.append((.helo, hello.description)) }
+    if let user = connection.authentication?.user { fields.append((.auth, user.description)) }
+    return fields
+  }
+
+  private func envelope(_ t: Transaction, to recipients: [MailText]) -> [(LogField, String)] {
+    var fields: [(LogField, String)] = []
+    if let sender = t.sender { fields.append((.from, sender.path.description)) }
+    if !recipients.isEmpty {
+      fields.append((.to, recipients.map(\.description).joined(separator: ",")))
+    }
+    return fields
+  }
+
+  private func write(_ level: Logger.Level, _ t: Transaction, _ fields: [(LogField, String)]) {
+    guard log.logLevel <= level else { return }
+    var metadata: Logger.Metadata = [LogField.ref.rawValue: "\(t.reference)"]
+    for (field, value) in fields { metadata[field.rawValue] = .string(value) }
+    let id = t.queueID?.description ?? "NOQUEUE"
+    log.log(level: level, "\(id)", metadata: metadata)
+  }
+}
+
+extension Duration {
+  /// Whole milliseconds.
+  var milliseconds: Int64 {
+    components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+  }
+}

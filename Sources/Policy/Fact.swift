@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+/// A typed note that one module leaves for those after it, for example the connection class.
+///
+/// The type is the key, so a fact can be looked up only by a module that can name it; a module's
+/// own state for a message is a fact with a private key.
+package protocol Fact {
+  associatedtype Value: Sendable
+}
+
+/// How much the client of a connection misbehaved; a later module bans on it.
+///
+/// Added by `Transaction.addDemerits`; lives as long as the connection.
+package enum DemeritsFact: Fact {
+  package typealias Value = Int
+}
+
+/// Facts with the time they live: a second HELO replaces what the first one left, and what MAIL and
+/// later stages leave dies with the message.
+struct FactStore {
+  private var values: [ObjectIdentifier: (value: any Sendable, stage: Stage)] = [:]
+
+  subscript<F: Fact>(_ fact: F.Type) -> F.Value? {
+    values[ObjectIdentifier(fact)]?.value as? F.Value
+  }
+
+  mutating func set<F: Fact>(_ fact: F.Type, to value: F.Value?, at stage: Stage) {
+    values[ObjectIdentifier(fact)] = value.map { ($0, stage) }
+  }
+
+  mutating func forget(from stage: Stage) {
+    values = values.filter { $0.value.stage != stage }
+  }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Configuration
+package import Milter
+
+/// A module with its settings, ready to make sessions.
+package final class ConfiguredModule: Sendable {
+  /// The section's name, by which log and trail call it.
+  package let name: String
+  package let summary: String
+  /// Always `enforce` for modules whose section is no policy section.
+  package let mode: Mode
+  package let onError: OnError
+  package let onlyTo: AddressSet
+  package let stages: Set<Stage>
+  package let edits: Actions
+  /// Whether it has a mode of its own; others only gather facts.
+  package let isPolicy: Bool
+  let index: Int
+  let yieldsToAccept: Bool
+  let isForStrangersOnly: Bool
+  let isProtective: Bool
+  let makeSession: @Sendable () -> any PolicySession
+
+  init<M: PolicyModule>(
+    _ type: M.Type, index: Int, _ configuration: Configuration, _ services: Services
+  ) throws(SetupError) {
+    let module = try M(configuration.settings(M.Options.self), services)
+    let policy = Self.policySettings(M.Options.self, configuration)
+    self.index = index
+    name = M.Options.name
+    summary = M.Options.summary
+    isPolicy = policy != nil
+    mode = policy?.mode ?? .enforce
+    onError = policy?.onError ?? .skip
+    onlyTo = policy?.onlyTo ?? AddressSet()
+    stages = Self.stages(of: M.Session.self)
+    edits = M.edits
+    yieldsToAccept = M.yieldsToAccept
+    isForStrangersOnly = M.isForStrangersOnly
+    isProtective = M.isProtective
+    makeSession = { module.makeSession() }
+  }
+
+  private static func policySettings<S: Section>(
+    _ section: S.Type, _ configuration: Configuration
+  ) -> (mode: Mode, onError: OnError, onlyTo: AddressSet)? {
+    guard let policy = section as? any PolicySection.Type else { return nil }
+    return common(policy, configuration)
+  }
+
+  private static func common<S: PolicySection>(
+    _ section: S.Type, _ configuration: Configuration
+  ) -> (mode: Mode, onError: OnError, onlyTo: AddressSet) {
+    let settings = configuration.settings(section)
+    return (settings.mode, settings.onError, settings.onlyTo)
+  }
+
+  /// The stages a session takes part in, asked once at start: a cast costs more than most checks.
+  static func stages(of session: any PolicySession.Type) -> Set<Stage> {
+    var stages: Set<Stage> = []
+    if session is any ConnectStage.Type { stages.insert(.connect) }
+    if session is any HelloStage.Type { stages.insert(.hello) }
+    if session is any SenderStage.Type { stages.insert(.sender) }
+    if session is any RecipientStage.Type { stages.insert(.recipient) }
+    if session is any DataStage.Type { stages.insert(.data) }
+    if session is any HeaderStage.Type { stages.insert(.header) }
+    if session is any EndOfHeadersStage.Type { stages.insert(.endOfHeaders) }
+    if session is any BodyStage.Type { stages.insert(.body) }
+    if session is any MessageStage.Type { stages.insert(.message) }
+    if session is any FinishedStage.Type { stages.insert(.finished) }
+    return stages
+  }
+}
+
+/// The modules in their order with everything the runner needs; made once for each configuration
+/// and shared by its connections.
+package final class PolicyPipeline: Sendable {
+  /// Modules that are not off, first to last.
+  package let modules: [ConfiguredModule]
+  package let network: NetworkPolicy
+  package let services: Services
+  package let configuration: Configuration
+  package let references: ReferenceSource
+  let logsHeaders: Bool
+  private let byStage: [Stage: [Int]]
+
+  /// Sets up every module, also those that are off, so that a fault shows before it bites.
+  ///
+  /// - Throws: all faults at once.
+  package init(
+    _ types: [any PolicyModule.Type], _ configuration: Configuration, _ services: Services,
+    references: ReferenceSource? = nil
+  ) throws(SetupFaults) {
+    var modules: [ConfiguredModule] = []
+    var faults: [SetupError] = []
+    for type in types {
+      do {
+        let module = try Self.configure(type, index: modules.count, configuration, services)
+        if module.mode != .off { modules.append(module) }
+      } catch {
+        faults.append(error)
+      }
+    }
+    guard faults.isEmpty else { throw SetupFaults(faults: faults) }
+    self.modules = modules
+    self.configuration = configuration
+    self.services = services
+    self.references = references ?? ReferenceSource(services)
+    network = NetworkPolicy(configuration.settings(NetworkOptions.self))
+    logsHeaders = configuration.settings(LogOptions.self).headers
+    var byStage: [Stage: [Int]] = [:]
+    for stage in Stage.allCases {
+      byStage[stage] = modules.indices.filter { modules[$0].stages.contains(stage) }
+    }
+    self.byStage = byStage
+  }
+
+  private static func configure<M: PolicyModule>(
+    _ type: M.Type, index: Int, _ configuration: Configuration, _ services: Services
+  ) throws(SetupError) -> ConfiguredModule {
+    try ConfiguredModule(type, index: index, configuration, services)
+  }
+
+  func modules(at stage: Stage) -> [Int] { byStage[stage] ?? [] }
+
+  /// What is wanted of the MTA.
+  ///
+  /// CONNECT, HELO, MAIL and RCPT always come, so that every verdict can name client, sender and
+  /// recipients. Only RCPT is answered, DATA too when a module decides there.
+  package var negotiation: Negotiation {
+    var steps: Steps = [.connect, .hello, .sender, .recipient]
+    var answered: Steps = [.recipient]
+    for stage in Stage.allCases where !modules(at: stage).isEmpty { steps.insert(stage.step) }
+    if steps.contains(.data) { answered.insert(.data) }
+    if logsHeaders { steps.insert(.header) }
+    // A hold can be asked for by any module's verdict.
+    let actions = modules.reduce(Actions.quarantine.union(.deleteRecipients)) {
+      $0.union($1.edits)
+    }
+    return Negotiation(
+      steps: steps, answered: answered, actions: actions, wantsRejectedRecipients: true,
+      macros: MacroWishes.byStage)
+  }
+
+  /// What is wrong with an order: a fact that is needed or read before a module provides it.
+  package static func orderFaults(in types: [any PolicyModule.Type]) -> [String] {
+    var faults: [String] = []
+    var provided: Set<ObjectIdentifier> = []
+    let everProvided = Set(types.flatMap { $0.provides.map { ObjectIdentifier($0) } })
+    for type in types {
+      for fact in type.needs where !provided.contains(ObjectIdentifier(fact)) {
+        let known = everProvided.contains(ObjectIdentifier(fact))
+        faults.append(
+          "\(type) needs \(fact) "
+            + (known ? "before it is provided" : "but no module provides it"))
+      }
+      for fact in type.reads
+      where everProvided.contains(ObjectIdentifier(fact))
+        && !provided.contains(ObjectIdentifier(fact))
+      {
+        faults.append("\(type) reads \(fact) before it is provided")
+      }
+      provided.formUnion(type.provides.map { ObjectIdentifier($0) })
+    }
+    return faults
+  }
+}
+
+/// All faults of one set-up.
+package struct SetupFaults: Error {
+  package let faults: [SetupError]
+}

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Configuration
+package import Mail
+package import Milter
+
+/// What the runner keeps for one message.
+struct MessageState {
+  let transaction: Transaction
+  /// What MAIL and later stages decided.
+  var held: [HeldVerdict] = []
+  /// Recipients to be removed at end of message.
+  var discarded: [Recipient] = []
+  /// What the client was told last, if that was a refusal.
+  var lastRefusal: SMTPReply?
+  /// Whether the message as a whole was refused before its end.
+  var isRefused = false
+  var record: TransactionRecord
+  let began: Duration
+
+  init(_ transaction: Transaction, _ runner: Runner) {
+    self.transaction = transaction
+    let time = runner.pipeline.services.time
+    began = time.monotonic
+    record = TransactionRecord(
+      reference: transaction.reference, began: time.milliseconds,
+      peer: runner.connection.peer, hello: runner.connection.hello,
+      authenticated: runner.connection.authentication?.user)
+    record.decisions = runner.openingDecisions
+  }
+
+  mutating func keep(_ decision: Decision) {
+    if record.decisions.count < TransactionRecord.maximumDecisions {
+      record.decisions.append(decision)
+    } else {
+      record.droppedDecisions += 1
+    }
+  }
+}
+
+extension Runner {
+  // MARK: envelope
+
+  package func sender(_ arguments: [MailText], _ macros: Macros) -> MilterReply {
+    finish(.abandoned)
+    let user = macros["{auth_authen}"]
+    if user != nil || macros["{auth_type}"] != nil {
+      connection.authentication = Authentication(user: user ?? "")
+      cancelHeldByAuthentication()
+    }
+    let t = beginMessage()
+    let path = arguments.first ?? ""
+    t.sender = ReversePath(
+      path: path, parameters: Array(arguments.dropFirst()), mailbox: Mailbox(envelope: path))
+    message?.record.sender = path
+    note(macros)
+    ask(.sender, t) { session, t in try session.sender?.sender(t) }
+    return .proceed
+  }
+
+  package func recipient(_ arguments: [MailText], _ macros: Macros) -> MilterReply {
+    defer { clock.answered() }
+    let t = message?.transaction ?? beginMessage()
+    note(macros)
+    // A recipient that the MTA itself refuses is never one of the message.
+    if macros["{rcpt_mailer}"] == "error" {
+      t.unknownRecipients += 1
+      message?.record.unknownRecipients += 1
+      return .proceed
+    }
+    let path = arguments.first ?? ""
+    let recipient = Recipient(
+      path: path, parameters: Array(arguments.dropFirst()), mailbox: Mailbox(envelope: path))
+    if let refusal = answerHeld(for: recipient, t) ?? decide(recipient, t) {
+      message?.record.refusedRecipients += 1
+      message?.lastRefusal = refusal
+      return .refuse(refusal)
+    }
+    message?.record.recipients.append(path)
+    return .proceed
+  }
+
+  /// Answers what was held for the connection and the message before its recipients were known.
+  private func answerHeld(for recipient: Recipient, _ t: Transaction) -> SMTPReply? {
+    var ofConnection = held
+    var ofMessage = message?.held ?? []
+    defer {
+      held = ofConnection
+      message?.held = ofMessage
+    }
+    return answer(&ofConnection, for: recipient, t) ?? answer(&ofMessage, for: recipient, t)
+  }
+
+  private func answer(
+    _ held: inout [HeldVerdict], for recipient: Recipient, _ t: Transaction
+  ) -> SMTPReply? {
+    for index in held.indices where held[index].stage < .recipient {
+      let effect = effect(of: held[index].module, on: [recipient], t, at: .recipient)
+      let bites = effect == .enforced && held[index].verdict.reply != nil
+      // What bites is written for each recipient, what is only observed once.
+      guard bites || !held[index].isLogged else { continue }
+      held[index].isLogged = true
+      held[index].wasAnswered = true
+      let refusal = conclude(held[index].decision(effect, for: recipient.path), t)
+      if let refusal { return refusal }
+    }
+    return nil
+  }
+
+  /// Asks the modules about one recipient.
+  private func decide(_ recipient: Recipient, _ t: Transaction) -> SMTPReply? {
+    for index in pipeline.modules(at: .recipient) {
+      let answer = run(index, .recipient, t) { try $0.recipient?.recipient(recipient, $1) }
+      guard var decision = answer else { continue }
+      let module = pipeline.modules[index]
+      decision.recipient = recipient.path
+      guard decision.verdict != .proceed else {
+        message?.keep(decision)
+        continue
+      }
+      decision.effect = effect(of: module, on: [recipient], t, at: .recipient)
+      let refusal = conclude(decision, t)
+      guard decision.effect == .enforced else { continue }
+      switch decision.verdict {
+      case .proceed: continue
+      case .refuse: return refusal
+      case .accept:
+        t.recipients.append(recipient)
+        return nil
+      case .discard:
+        message?.discarded.append(recipient)
+        return nil
+      case .quarantine, .hold:
+        // One recipient cannot be held apart: the message is.
+        message?.held.append(HeldVerdict(module: module, decision: decision))
+      }
+    }
+    t.recipients.append(recipient)
+    return nil
+  }
+
+  // MARK: content
+
+  package func data(_ macros: Macros) -> MilterReply {
+    defer { clock.answered() }
+    guard let t = message?.transaction else { return .proceed }
+    note(macros)
+    ask(.data, t) { session, t in try session.data?.data(t) }
+    guard let refusal = firstRefusal(from: .data, t) else { return .proceed }
+    message?.isRefused = true
+    message?.lastRefusal = refusal
+    return .refuse(refusal)
+  }
+
+  package func header(_ field: HeaderField) -> MilterReply {
+    guard let t = message?.transaction else { return .proceed }
+    t.size += field.name.bytes.count + field.rawValue.bytes.count + 3
+    if pipeline.logsHeaders { DecisionLog(self).header(field, t) }
+    ask(.header, t) { session, t in try session.header?.header(field, t) }
+    return .proceed
+  }
+
+  package func endOfHeaders(_ macros: Macros) -> MilterReply {
+    guard let t = message?.transaction else { return .proceed }
+    note(macros)
+    ask(.endOfHeaders, t) { session, t in try session.endOfHeaders?.endOfHeaders(t) }
+    return .proceed
+  }
+
+  package func body(_ chunk: RawSpan) -> MilterReply {
+    guard let t = message?.transaction else { return .proceed }
+    t.size += chunk.byteCount
+    for index in pipeline.modules(at: .body) {
+      // A span cannot be captured by a closure; a buffer that does not outlive it can.
+      let decision = chunk.withUnsafeBytes { buffer in
+        run(index, .body, t) { try $0.body?.body(buffer.bytes, $1) }
+      }
+      // A module that proceeds is not recorded for each of maybe thousands of chunks.
+      guard let decision, decision.verdict != .proceed else { continue }
+      hold(decision, of: pipeline.modules[index])
+    }
+    return .proceed
+  }
+
+  /// Decides the message; `apply` hands an edit to the MTA and says whether it was taken.
+  package func endOfMessage(_ macros: Macros, apply: (Edit) -> Bool) -> MilterReply {
+    defer { clock.answered() }
+    guard let t = message?.transaction else { return .proceed }
+    note(macros)
+    if firstRefusal(from: .header, t, isFinal: false) == nil {
+      ask(.message, t) { session, t in try session.message?.message(t) }
+    }
+    if let reply = firstRefusal(from: .header, t) {
+      finish(.refused(reply))
+      return .refuse(reply)
+    }
+    return dispose(t, apply)
+  }
+
+  package func abort() { finish(.abandoned) }
+
+  // MARK: the message's fate
+
+  /// The first refusal of a stage that concerns the message as a whole, told to the client.
+  private func firstRefusal(
+    from stage: Stage, _ t: Transaction, isFinal: Bool = true
+  ) -> SMTPReply? {
+    guard var held = message?.held else { return nil }
+    var refusal: SMTPReply?
+    for index in held.indices where refusal == nil && held[index].stage >= stage {
+      let effect = effect(of: held[index].module, on: t.recipients, t, at: held[index].stage)
+      guard isFinal else {
+        if effect == .enforced { refusal = held[index].verdict.reply }
+        continue
+      }
+      guard held[index].verdict.reply != nil || !held[index].isLogged else { continue }
+      held[index].isLogged = true
+      held[index].wasAnswered = true
+      refusal = conclude(held[index].decision(effect, for: nil), t)
+    }
+    if isFinal { message?.held = held }
+    return refusal
+  }
+
+  /// Discards, holds or delivers a message that nothing refuses.
+  private func dispose(_ t: Transaction, _ apply: (Edit) -> Bool) -> MilterReply {
+    let verdicts = (held + (message?.held ?? [])).filter {
+      effect(of: $0.module, on: t.recipients, t, at: $0.stage) == .enforced
+    }.map(\.verdict)
+    let discarded = message?.discarded ?? []
+    let isDiscarded = verdicts.contains { if case .discard = $0 { true } else { false } }
+    // With all recipients deleted Postfix says 250 and drops the mail without a delivery line.
+    if isDiscarded || (t.recipients.isEmpty && !discarded.isEmpty) {
+      finish(.discarded)
+      return .discard
+    }
+    for recipient in discarded where !apply(.deleteRecipient(recipient.path)) {
+      return notTaken(.deleteRecipient(recipient.path), nil, t)
+    }
+    for (edit, module) in t.edits where module.mode == .enforce {
+      if effect(of: module, on: t.recipients, t, at: .message) != .enforced { continue }
+      if apply(edit) {
+        message?.record.edits.append(edit)
+      } else {
+        let reply = notTaken(edit, module, t)
+        if reply != .proceed { return reply }
+      }
+    }
+    let reason = verdicts.lazy.compactMap { verdict -> Reason? in
+      switch verdict {
+      case .hold(let reason), .quarantine(let reason): reason
+      default: nil
+      }
+    }.first
+    guard let reason else {
+      finish(.accepted)
+      // Not `accept`: after that libmilter ignores a QUIT_NC and the CONNECT behind it.
+      return .proceed
+    }
+    let hold = Edit.quarantine(reason: "\(reason.module): \(reason.code) (ref \(t.reference))")
+    guard apply(hold) else { return notTaken(hold, nil, t) }
+    message?.record.edits.append(hold)
+    finish(.held)
+    return .proceed
+  }
+
+  /// An edit that the MTA did not take: the message must not pass as if it had.
+  private func notTaken(_ edit: Edit, _ module: ConfiguredModule?, _ t: Transaction) -> MilterReply
+  {
+    let reason = Reason(
+      module: module?.name ?? "runner", code: "edit-not-taken", detail: edit.kind)
+    DecisionLog(self).failed(module, reason, t)
+    if let module, module.onError == .skip { return .proceed }
+    let reply = withReference(
+      .transient(3, 0, "Temporary trouble on our side, please try again later"), t)
+    message?.record.finalReply = reply.description
+    finish(.refused(reply))
+    return .refuse(reply)
+  }
+
+  // MARK: effects
+
+  /// What a verdict of `module` does to these recipients.
+  private func effect(
+    of module: ConfiguredModule, on recipients: [Recipient], _ t: Transaction, at stage: Stage
+  ) -> Decision.Effect {
+    if module.mode != .enforce { return .observed }
+    if !module.onlyTo.items.isEmpty,
+      recipients.isEmpty || !recipients.allSatisfy({ module.onlyTo.contains($0.mailbox) })
+    {
+      return .onlyTo
+    }
+    if stage <= .recipient, t.isNotSMTP { return .notSMTP }
+    if !module.isProtective, !recipients.isEmpty,
+      recipients.allSatisfy({ pipeline.network.alwaysAccept.contains($0.mailbox) })
+    {
+      return .alwaysAccept
+    }
+    return .enforced
+  }
+
+  /// Writes a decision to the log and returns the reply it leads to.
+  private func conclude(_ decision: Decision, _ t: Transaction) -> SMTPReply? {
+    var reply: SMTPReply?
+    if decision.effect == .enforced, let refusal = decision.verdict.reply {
+      reply = withReference(refusal, t)
+      message?.record.finalReply = reply?.description
+    }
+    message?.keep(decision)
+    DecisionLog(self).decided(decision, reply, t)
+    return reply
+  }
+
+  private func withReference(_ reply: SMTPReply, _ t: Transaction) -> SMTPReply {
+    reply.appending(
+      "(ref \(t.reference), contact \(pipeline.network.contactAddress(connection)))")
+  }
+
+  /// A client that proved who it is, is no longer judged by what it looked like.
+  private func cancelHeldByAuthentication() {
+    for verdict in held where verdict.verdict.reply != nil || !verdict.isLogged {
+      DecisionLog(self).decided(verdict.decision(.authenticated, for: nil), nil, opening)
+    }
+    held = []
+  }
+
+  // MARK: begin and end
+
+  private func beginMessage() -> Transaction {
+    // The first message is the connection's, for whoever looks for its reference.
+    let isFirst = connection.messageCount == 0
+    connection.messageCount += 1
+    let reference = isFirst ? opening.reference : pipeline.references.next()
+    let t = Transaction(connection, reference, clock.deadline(at: .sender))
+    t.stage = .sender
+    message = MessageState(t, self)
+    for index in held.indices { held[index].isLogged = false }
+    return t
+  }
+
+  private func note(_ macros: Macros) {
+    guard let id = macros["i"] else { return }
+    message?.transaction.queueID = id
+    message?.record.queueID = id
+  }
+
+  /// Ends the message in hand, if there is one.
+  func finish(_ ending: TransactionRecord.Ending) {
+    guard let state = message else { return }
+    let t = state.transaction
+    var record = state.record
+    record.size = t.size
+    record.ending = ending
+    if ending == .abandoned, record.recipients.isEmpty || state.isRefused,
+      let refusal = state.lastRefusal
+    {
+      // That, not the client's RSET, was the message's fate.
+      record.ending = .refused(refusal)
+    }
+    t.stage = .finished
+    for index in pipeline.modules(at: .finished) { sessions[index].finished?.finished(ending, t) }
+    message = nil
+    let duration = pipeline.services.time.monotonic - state.began
+    DecisionLog(self).finished(record, t, duration)
+    pipeline.services.trail.record(record)
+  }
+}
+
+extension Edit {
+  /// The word for logs.
+  package var kind: String {
+    switch self {
+    case .addHeader(let name, _): "add header \(name)"
+    case .insertHeader(_, let name, _): "insert header \(name)"
+    case .changeHeader(let name, _, let value):
+      "\(value == nil ? "delete" : "change") header \(name)"
+    case .addRecipient: "add recipient"
+    case .deleteRecipient: "delete recipient"
+    case .changeSender: "change sender"
+    case .replaceBody: "replace body"
+    case .quarantine: "hold"
+    }
+  }
+}

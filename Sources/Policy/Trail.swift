@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Configuration
+package import Mail
+package import Milter
+internal import Synchronization
+
+/// One module's answer at one stage, and what became of it.
+package struct Decision: Sendable, Equatable {
+  /// What became of a verdict.
+  package enum Effect: String, Sendable {
+    /// It acted.
+    case enforced
+    /// `mode = observe`: recorded only.
+    case observed
+    /// `only_to` names others: recorded only.
+    case onlyTo = "only-to"
+    /// The recipient is one of `always_accept`, or all are.
+    case alwaysAccept = "always-accept"
+    /// The client authenticated, so what was held against the connection no longer counts.
+    case authenticated = "cancelled-by-auth"
+    /// Mail that did not come by SMTP is never refused.
+    case notSMTP = "not-smtp"
+    /// The client left before a recipient was named.
+    case unanswered
+  }
+
+  package var module: String
+  package var stage: Stage
+  package var mode: Mode
+  package var verdict: Verdict
+  package var effect: Effect
+  /// The recipient it was about, at RCPT.
+  package var recipient: MailText?
+  /// What a module that proceeds wants to be known.
+  package var note: String?
+  package var duration: Duration
+}
+
+/// Everything known of one message, or of a connection that brought none.
+package struct TransactionRecord: Sendable {
+  /// How the message, or the connection without one, ended.
+  package enum Ending: Sendable, Equatable {
+    case accepted
+    case discarded
+    case held
+    case refused(SMTPReply)
+    /// The client or the MTA gave up before end of message.
+    case abandoned
+
+    /// The word for logs: `accept`, `discard`, `hold`, `reject`, `tempfail`, `abandoned`.
+    package var word: String {
+      switch self {
+      case .accepted: "accept"
+      case .discarded: "discard"
+      case .held: "hold"
+      case .refused(let reply): reply.severity == .permanent ? "reject" : "tempfail"
+      case .abandoned: "abandoned"
+      }
+    }
+  }
+
+  package var reference: Reference
+  /// Milliseconds since 1970.
+  package var began: Int64
+  package var peer: Peer
+  package var hello: MailText?
+  package var authenticated: MailText?
+  package var sender: MailText?
+  package var recipients: [MailText] = []
+  package var refusedRecipients = 0
+  /// Recipients that the MTA itself refused.
+  package var unknownRecipients = 0
+  package var queueID: MailText?
+  package var size = 0
+  package var decisions: [Decision] = []
+  /// Decisions beyond `maximumDecisions`, which are not kept.
+  package var droppedDecisions = 0
+  /// Changes made to the message.
+  package var edits: [Edit] = []
+  package var ending: Ending = .abandoned
+  /// The refusal that a client was told last, at any stage, its reference included.
+  package var finalReply: String?
+
+  /// A message to very many recipients must not grow without bound.
+  package static let maximumDecisions = 1000
+}
+
+/// Where records go. Called on the mail path: must neither block nor fail.
+package protocol DecisionTrail: Sendable {
+  func record(_ record: TransactionRecord)
+}
+
+/// Keeps the last records in memory.
+package final class MemoryTrail: DecisionTrail {
+  private let kept = Mutex<[TransactionRecord]>([])
+  private let capacity: Int
+
+  /// A trail of the last `capacity` records; 0 keeps none.
+  package init(capacity: Int) { self.capacity = max(capacity, 0) }
+
+  package func record(_ record: TransactionRecord) {
+    guard capacity > 0 else { return }
+    kept.withLock { kept in
+      if kept.count >= capacity { kept.removeFirst(kept.count - capacity + 1) }
+      kept.append(record)
+    }
+  }
+
+  /// The records, oldest first.
+  package var records: [TransactionRecord] { kept.withLock { $0 } }
+}

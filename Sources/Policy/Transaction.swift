@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Configuration
+package import Mail
+package import Milter
+
+/// An envelope recipient.
+package struct Recipient: Sendable, Equatable {
+  /// The forward-path exactly as the MTA gave it; what `Edit.deleteRecipient` needs.
+  package let path: MailText
+  /// ESMTP parameters: `NOTIFY=NEVER`.
+  package let parameters: [MailText]
+  /// The address.
+  package let mailbox: Mailbox
+}
+
+/// The envelope sender.
+package struct ReversePath: Sendable, Equatable {
+  /// The path exactly as the MTA gave it.
+  package let path: MailText
+  /// ESMTP parameters: `SIZE=1000`, `BODY=8BITMIME`.
+  package let parameters: [MailText]
+  /// The address; `isNull` for `<>`.
+  package let mailbox: Mailbox
+}
+
+/// A client that proved who it is by SMTP AUTH.
+package struct Authentication: Sendable, Equatable {
+  /// The user's name; empty where the MTA tells only the mechanism.
+  package let user: MailText
+}
+
+/// What is known of a connection; every transaction of it reads through to this.
+final class ConnectionContext {
+  var peer = Peer(hostName: "", address: .unknown)
+  var hello: MailText?
+  var hostName: MailText?
+  var daemonName: MailText?
+  var daemonPort: MailText?
+  var daemonAddress: MailText?
+  var reverseName: MailText?
+  var messageCount = 0
+  var authentication: Authentication?
+  var facts = FactStore()
+}
+
+/// The message in hand or, before MAIL, the connection.
+///
+/// Not `Sendable` on purpose: it never leaves its connection. The runner makes a new one at MAIL,
+/// so nothing of one message can leak into the next.
+package final class Transaction {
+  /// The name by which log, trail and reply call it.
+  package let reference: Reference
+  /// The stage that is running.
+  package internal(set) var stage: Stage = .connect
+  /// By when the running stage must have answered.
+  package internal(set) var deadline: Deadline
+  /// Nil before MAIL.
+  package internal(set) var sender: ReversePath?
+  /// Recipients that are accepted so far, without those only discarded.
+  package internal(set) var recipients: [Recipient] = []
+  /// How many recipients the MTA itself refused: a sign of a dictionary attack.
+  package internal(set) var unknownRecipients = 0
+  /// The MTA's queue id; with Postfix known from the first accepted recipient's DATA on.
+  package internal(set) var queueID: MailText?
+  /// Bytes of header and body so far.
+  package internal(set) var size = 0
+
+  let connection: ConnectionContext
+  /// The facts of the message; those of the connection are found through it.
+  var facts = FactStore()
+  var edits: [(edit: Edit, module: ConfiguredModule)] = []
+  var note: String?
+  /// The module that is running; its mode decides whether demerits count.
+  var running: ConfiguredModule?
+
+  init(_ connection: ConnectionContext, _ reference: Reference, _ deadline: Deadline) {
+    self.connection = connection
+    self.reference = reference
+    self.deadline = deadline
+  }
+
+  /// The client.
+  package var peer: Peer { connection.peer }
+  /// The last HELO name, nil before HELO.
+  package var hello: MailText? { connection.hello }
+  /// The MTA's own name, macro `j`.
+  package var hostName: MailText? { connection.hostName }
+  /// The name of the MTA's listener, `{daemon_name}`.
+  package var daemonName: MailText? { connection.daemonName }
+  /// The address at which the MTA was reached, where it tells.
+  package var daemonAddress: MailText? { connection.daemonAddress }
+  /// The PTR name whether or not it leads back to the address, `{client_ptr}`; `peer.hostName` is
+  /// the one that does.
+  package var reverseName: MailText? { connection.reverseName }
+  /// How many messages were begun on this connection, the present one included.
+  package var messagesBegun: Int { connection.messageCount }
+  /// Set when the client authenticated.
+  package var authentication: Authentication? { connection.authentication }
+
+  /// Mail that did not come by SMTP: Postfix simulates a session for it and tells port 0. Its
+  /// recipients must not be refused, or it stays in the queue.
+  package var isNotSMTP: Bool { connection.daemonPort == "0" }
+
+  /// A fact left by an earlier module; set by the module that provides it.
+  ///
+  /// What is set at CONNECT lives as long as the connection, at HELO until the next HELO, later as
+  /// long as the message.
+  package subscript<F: Fact>(_ fact: F.Type) -> F.Value? {
+    get { facts[fact] ?? connection.facts[fact] }
+    set {
+      if stage < .sender {
+        connection.facts.set(fact, to: newValue, at: stage)
+      } else {
+        facts.set(fact, to: newValue, at: stage)
+      }
+    }
+  }
+
+  /// Counts misbehaviour of the client, for the connection's life. In `observe` nothing is counted:
+  /// what would bite never becomes live from there.
+  package func addDemerits(_ count: Int) {
+    guard let running, running.mode == .enforce else { return }
+    let sum = (connection.facts[DemeritsFact.self] ?? 0) + count
+    connection.facts.set(DemeritsFact.self, to: sum, at: .connect)
+  }
+
+  /// Asks for a change, applied once at end of message if the running module enforces. The module
+  /// must name its kind in `edits`.
+  package func add(_ edit: Edit) {
+    guard let running else { return }
+    edits.append((edit, running))
+  }
+
+  /// Leaves a word on why the running module proceeds: `internal client`. For the trail and
+  /// `bmsd try`, not for the log.
+  package func note(_ text: String) { note = text }
+}

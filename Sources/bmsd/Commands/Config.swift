@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import ArgumentParser
+internal import BMSDaemon
+internal import Configuration
+internal import Glibc
+
+struct Config: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Show and explain the configuration.",
+    subcommands: [Show.self, Doc.self, Explain.self, MTA.self])
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Print every value that holds, and where it comes from; secrets are masked.")
+
+    @OptionGroup var config: ConfigFile
+    @Flag(help: "One JSON object an option.") var json = false
+
+    func run() throws {
+      let setup = config.setup()
+      for fault in setup.faults { Terminal.error(fault.description) }
+      let entries = setup.configuration.entries
+      if json {
+        for entry in entries {
+          print(
+            Terminal.json([
+              ("section", .string(entry.section)), ("key", .string(entry.key)),
+              ("value", .string(entry.text)), ("origin", .string("\(entry.origin)")),
+            ]))
+        }
+      } else {
+        let rows = entries.map { [$0.name, $0.text, "\($0.origin)"] }
+        for line in Terminal.table([["OPTION", "VALUE", "FROM"]] + rows) { print(line) }
+      }
+      if setup.configuration.hasErrors { throw ExitCode(EX_CONFIG) }
+    }
+  }
+
+  struct Doc: ParsableCommand {
+    enum Format: String, ExpressibleByArgument, CaseIterable { case sample, man }
+
+    static let configuration = CommandConfiguration(
+      abstract: "Print the commented sample file, or the manual page bms.conf(5).",
+      discussion: "Both are made from the option tables that parse the file.")
+
+    @Option(help: "What to print.") var format = Format.sample
+
+    func run() {
+      switch format {
+      case .sample: print(Documentation.sampleFile, terminator: "")
+      case .man: print(Documentation.manualPage, terminator: "")
+      }
+    }
+  }
+
+  struct Explain: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Say what one option means, its kind and default, and its value now.")
+
+    @OptionGroup var config: ConfigFile
+    @Argument(help: ArgumentHelp("An option: helo.require, or require.", valueName: "KEY"))
+    var key: String
+
+    func run() throws {
+      do {
+        print(try Documentation.explain(key, in: config.setup().configuration))
+      } catch {
+        Terminal.error("bmsd: \(error.message)")
+        throw ExitCode(EX_USAGE)
+      }
+    }
+  }
+
+  struct MTA: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "mta", abstract: "Print the lines for Postfix's and Sendmail's configuration.")
+
+    @OptionGroup var config: ConfigFile
+
+    func run() throws {
+      let (setup, pipeline) = try config.provedPipeline()
+      let lines = MTALines(setup.configuration, pipeline)
+      for line in lines.postfix + [""] + lines.sendmail { print(line) }
+    }
+  }
+}

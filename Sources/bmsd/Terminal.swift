@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import ArgumentParser
+internal import BMSDaemon
+internal import Configuration
+internal import Glibc
+internal import Logging
+internal import Policy
+
+/// Standard output and error, for people and programs.
+enum Terminal {
+  /// Whether colours are wanted: only on a terminal and without NO_COLOR.
+  static var hasColours: Bool {
+    isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
+  }
+
+  static func error(_ line: String) {
+    var line = Array((line + "\n").utf8)[...]
+    while !line.isEmpty {
+      let count = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
+      guard count > 0 else { return }
+      line = line.dropFirst(count)
+    }
+  }
+
+  /// Columns aligned to their longest cell, the last one free.
+  static func table(_ rows: [[String]]) -> [String] {
+    var widths: [Int] = []
+    for row in rows {
+      for (column, cell) in row.enumerated() {
+        if column == widths.count { widths.append(0) }
+        widths[column] = max(widths[column], cell.count)
+      }
+    }
+    return rows.map { row in
+      var line = ""
+      for (cell, width) in zip(row, widths) {
+        line += cell + String(repeating: " ", count: width - cell.count + 2)
+      }
+      while line.last == " " { line.removeLast() }
+      return line
+    }
+  }
+
+  /// One JSON object on a line, keys in the order given.
+  static func json(_ fields: [(String, JSONValue)]) -> String {
+    JSONValue.object(fields).text
+  }
+}
+
+/// JSON with the order of keys kept, so that lines of one kind look alike.
+indirect enum JSONValue {
+  case string(String)
+  case number(Int)
+  case bool(Bool)
+  case array([JSONValue])
+  case object([(String, JSONValue)])
+  case null
+
+  var text: String {
+    switch self {
+    case .string(let value): LineHandler.jsonString(value)
+    case .number(let value): String(value)
+    case .bool(let value): value ? "true" : "false"
+    case .array(let values): "[" + values.map(\.text).joined(separator: ",") + "]"
+    case .object(let fields):
+      "{" + fields.map { "\(LineHandler.jsonString($0.0)):\($0.1.text)" }.joined(separator: ",")
+        + "}"
+    case .null: "null"
+    }
+  }
+
+  init(_ value: String?) { self = value.map { .string($0) } ?? .null }
+}
+
+extension ConfigFile {
+  /// Reads and proves the file without a log; used by every command but `run`.
+  func setup(trail: any DecisionTrail = MemoryTrail(capacity: 0)) -> Setup {
+    Setup(path: path, files: SystemFiles()) { _ in
+      .system(log: Logger(label: "bmsd") { _ in SwiftLogNoOpLogHandler() }, trail: trail)
+    }
+  }
+
+  /// The pipeline of a file without errors.
+  ///
+  /// - Throws: exit 78 after the faults are printed.
+  func provedPipeline(
+    trail: any DecisionTrail = MemoryTrail(capacity: 0)
+  ) throws -> (setup: Setup, pipeline: PolicyPipeline) {
+    let setup = setup(trail: trail)
+    guard let pipeline = setup.pipeline else {
+      for fault in setup.faults { Terminal.error(fault.description) }
+      throw ExitCode(EX_CONFIG)
+    }
+    return (setup, pipeline)
+  }
+}

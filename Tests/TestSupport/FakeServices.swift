@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Policy
+internal import Synchronization
+
+/// A clock that stands still until a test moves it.
+package final class FakeTime: TimeSource {
+  private let elapsed = Mutex<Duration>(.zero)
+  /// 2026-11-21 00:00 UTC.
+  private static let start: Int64 = 1_795_219_200_000
+
+  package init() {}
+
+  package var milliseconds: Int64 {
+    Self.start + elapsed.withLock { $0.components.seconds * 1000 }
+  }
+  package var monotonic: Duration { elapsed.withLock { $0 } }
+
+  /// Lets time pass.
+  package func advance(by duration: Duration) { elapsed.withLock { $0 += duration } }
+}
+
+/// Numbers that are the same in every run.
+package final class FakeRandom: RandomSource {
+  private let state = Mutex<UInt64>(0)
+
+  package init() {}
+
+  package func next() -> UInt64 {
+    state.withLock { state in
+      state &+= 0x9E37_79B9_7F4A_7C15
+      return state
+    }
+  }
+}
+
+/// Files that exist only here.
+package struct FakeFiles: FileSource {
+  private let contents: [String: [UInt8]]
+
+  package init(_ contents: [String: String] = [:]) {
+    self.contents = contents.mapValues { Array($0.utf8) }
+  }
+
+  package struct Missing: Error, CustomStringConvertible {
+    package let description = "No such file or directory"
+  }
+
+  package func read(_ path: String) throws -> [UInt8] {
+    guard let bytes = contents[path] else { throw Missing() }
+    return bytes
+  }
+}
