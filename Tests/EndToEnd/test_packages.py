@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -18,7 +19,8 @@ TOOL = str(PROJECT / "Tests" / "Tools" / "install-packages")
 
 
 def run(*words: str, nobody: bool = False, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if nobody else []
+    setpriv = shutil.which("setpriv") or "setpriv"
+    user = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"] if nobody else []
     environment = {**os.environ, **({"PATH": path} if path else {})}
     return subprocess.run(
         [*user, TOOL, *words], capture_output=True, text=True, env=environment, timeout=120

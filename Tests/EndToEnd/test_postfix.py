@@ -283,9 +283,9 @@ class Endings(PostfixTestCase):
         self.assert_accepted(client.rcpt("bob@example.org"))
         self.assertEqual(client.command("DATA").code, 354)
         head, tail = message("drained")[:50], message("drained")[50:]
-        client._socket.sendall(head)
+        client.send(head)
         self.daemon.terminate()
-        client._socket.sendall(tail)
+        client.send(tail)
         self.assert_accepted(client.finish())
         self.assertTrue(self.sink.wait_for("drained")[0].data.endswith(message("drained")))
         client.quit()

@@ -89,8 +89,8 @@ def free_port() -> int:
 class Folder:
     """A temporary folder that other users may pass through but not list."""
 
-    def __init__(self, name: str) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=f"{name}."))
+    def __init__(self, name: str, parent: str | None = None) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=parent))
         self.path.chmod(0o711)
         end_with_us(self)
 

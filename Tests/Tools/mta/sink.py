@@ -41,6 +41,7 @@ class Delivery:
 
 
 class _Session(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
     EXTENSIONS = ("sink.example.org", "8BITMIME", "SMTPUTF8", "SIZE", "DSN", "ENHANCEDSTATUSCODES")
 
     def handle(self) -> None:
