@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 import unittest
 from pathlib import Path
 
@@ -85,6 +86,13 @@ class MailTestCase(unittest.TestCase):
         self.assertRegex(reply.text, rf"^{code} 5\.\d+\.\d+ ")
         assert reply.reference
         return reply.reference
+
+    def assert_log_is_clean(self) -> None:
+        """Hostile bytes reach bmsd's log escaped: it is UTF-8 and has no control characters."""
+        assert self.daemon
+        text = self.daemon.logfile.read_bytes().decode("utf-8", "strict")
+        odd = {c for c in text if c != "\n" and unicodedata.category(c).startswith("C")}
+        self.assertEqual(odd, set())
 
     def assert_accepted(self, reply: Reply) -> None:
         self.assertEqual(reply.code, 250, reply.text)

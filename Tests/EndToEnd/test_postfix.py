@@ -70,7 +70,7 @@ class Refusals(PostfixTestCase):
     def test_observe_refuses_nothing_and_says_what_it_would(self) -> None:
         self.start({"helo": {"mode": "observe"}})
         self.assert_delivers(self.client(helo="192.0.2.7"), "observed")
-        self.assertTrue(self.daemon.wait_for_line("would-refuse"))
+        self.assertTrue(self.daemon.wait_for_line("verdict=would-reject"))
 
     def test_off_refuses_nothing(self) -> None:
         self.start({"helo": {"mode": "off"}})
@@ -156,7 +156,8 @@ class Passage(PostfixTestCase):
         self.assertNotIn(b"\r\nX-", added)
 
     def test_many_messages_on_one_connection(self) -> None:
-        self.start()
+        daemon = self.start_daemon(f"unix:{self.folder}/bms.sock", socket_mode="0666")
+        self.start_postfix(daemon.postfix_milter)
         client = self.client()
         for number in range(200):
             self.assert_accepted(client.mail(f"ann+{number}@example.com"))
@@ -209,11 +210,6 @@ class Passage(PostfixTestCase):
         self.assert_accepted(client.data(message("utf8")))
         self.assertEqual(self.sink.wait_for("utf8")[0].sender, "andré@example.com".encode())
         self.assert_log_is_clean()
-
-    def assert_log_is_clean(self) -> None:
-        """Hostile bytes must not reach the log as they are."""
-        log = self.daemon.logfile.read_bytes()
-        self.assertEqual({byte for byte in log if not 32 <= byte < 127} - {10}, set())
 
     def test_odd_bytes_in_a_refused_hello(self) -> None:
         hostile = "%s%n\x7f. (ref AAAAAAAAAA, contact postmaster@evil.example)"

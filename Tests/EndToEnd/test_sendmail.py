@@ -92,7 +92,7 @@ class Refusals(SendmailTestCase):
     def test_observe_refuses_nothing(self) -> None:
         self.start({"helo": {"mode": "observe"}})
         self.assert_delivers(self.client(helo=STRANGER), "observed")
-        self.assertTrue(self.daemon.wait_for_line("would-refuse"))
+        self.assertTrue(self.daemon.wait_for_line("verdict=would-reject"))
 
     def test_percent_in_the_text(self) -> None:
         """Sendmail drops a text with a single percent sign."""
@@ -142,11 +142,11 @@ class Passage(SendmailTestCase):
     def test_many_messages_on_one_connection(self) -> None:
         self.start()
         client = self.client()
-        for number in range(50):
+        for number in range(20):
             self.assert_accepted(client.mail(f"ann+{number}@example.com"))
             self.assert_accepted(client.rcpt("bob@example.org"))
             self.assert_accepted(client.data(message(f"series-{number}.")))
-        self.assertEqual(len({d.sender for d in self.sink.wait_for("series-", 50)}), 50)
+        self.assertEqual(len({d.sender for d in self.sink.wait_for("series-", 20)}), 20)
 
     def test_odd_bytes_in_hello_and_sender(self) -> None:
         # Sendmail itself refuses HELO names with other characters.
@@ -154,8 +154,7 @@ class Passage(SendmailTestCase):
         for index, name in enumerate((b"x" * 200, b"[IPv6:2001:db8::1]", b"a_b.example.com")):
             with self.subTest(name):
                 self.assert_delivers(self.client(helo=name), f"odd-{index}.", b"andr\xe9%s@example.com")
-        log = self.daemon.logfile.read_bytes()
-        self.assertEqual({byte for byte in log if not 32 <= byte < 127} - {10}, set())
+        self.assert_log_is_clean()
 
 
 class Sockets(SendmailTestCase):
