@@ -60,7 +60,9 @@ class MailTestCase(unittest.TestCase):
         self.daemon: Daemon | None = None
         self.mta_log = self.folder / "mta" / "mail.log"
 
-    def start_daemon(self, socket: str = "", settings: Settings | None = None, **milter: str) -> Daemon:
+    def start_daemon(
+        self, socket: str = "", settings: Settings | None = None, **milter: str
+    ) -> Daemon:
         socket = socket or f"inet:127.0.0.1:{free_port()}"
         self.daemon = Daemon(self.folder, socket, settings, **milter)
         self.addCleanup(self.daemon.stop)
@@ -75,7 +77,9 @@ class MailTestCase(unittest.TestCase):
         """What the logs said, for the report of a failure."""
         logs = [self.folder / "bmsd.log", self.mta_log]
         return "\n".join(
-            f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs if log.exists()
+            f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}"
+            for log in logs
+            if log.exists()
         )
 
     def assert_refused(self, reply: Reply, text: str, code: int = 550) -> str:
@@ -114,7 +118,10 @@ class PostfixTestCase(MailTestCase):
         return self.postfix.start()
 
     def start(
-        self, settings: Settings | None = None, main_cf: dict[str, str] | None = None, **options: object
+        self,
+        settings: Settings | None = None,
+        main_cf: dict[str, str] | None = None,
+        **options: object,
     ) -> None:
         """Both, joined by an inet socket."""
         daemon = self.start_daemon(settings=settings)

@@ -48,15 +48,16 @@ class DemoTestCase(unittest.TestCase):
         self.environment["TMPDIR"] = folder.name
         self.command = [DEMO, str(executable())]
 
-    def run_demo(self, command: list[str] | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run_demo(
+        self, command: list[str] | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command or self.command, env={**self.environment, **environment},
             capture_output=True, text=True, timeout=120,
         )
 
     def assert_nothing_left(self) -> None:
-        left = [entry.name for entry in self.temporary.iterdir() if entry.name.startswith("bmsd-demo.")]
-        self.assertEqual(left, [])
+        self.assertEqual(list(self.temporary.glob("bmsd-demo.*")), [])
         wait_until("the demo's processes to end", lambda: not self.processes(), 10)
 
     def processes(self) -> list[str]:
@@ -65,9 +66,10 @@ class DemoTestCase(unittest.TestCase):
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 try:
-                    line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    words = (entry / "cmdline").read_bytes()
                 except OSError:
                     continue
+                line = words.replace(b"\0", b" ").decode(errors="replace")
                 if f"{self.temporary}/bmsd-demo." in line:
                     found.append(line)
         return found
@@ -97,7 +99,8 @@ class Demo(DemoTestCase):
     def on_terminal(self, **environment: str) -> str:
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
-            self.command, stdin=theirs, stdout=theirs, stderr=theirs, env={**self.environment, **environment}
+            self.command, stdin=theirs, stdout=theirs, stderr=theirs,
+            env={**self.environment, **environment},
         )
         os.close(theirs)
         said = b""
@@ -147,7 +150,8 @@ class Demo(DemoTestCase):
             )
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        shown = wait_until("the demo to show all", lambda: re.search(r"127\.0\.0\.1:(\d+)  \(XCLIENT.*\n(.*\n){4}", said.read_text()))
+        told = re.compile(r"127\.0\.0\.1:(\d+)  \(XCLIENT.*\n(.*\n){4}")
+        shown = wait_until("the demo to show all", lambda: told.search(said.read_text()))
         with SMTPConversation(int(shown[1])) as client:
             self.assertEqual(client.greeting.code, 220)
         self.assertTrue(self.processes())
@@ -182,7 +186,8 @@ class NotRoot(DemoTestCase):
         sudo = self.programs / "sudo"
         sudo.write_text('#!/bin/sh\necho "sudo $*"\n')
         sudo.chmod(0o755)
-        result = self.run_demo([*self.user, *self.command], PATH=str(self.programs) + ":/bin", KEEP="1")
+        path = f"{self.programs}:/bin"
+        result = self.run_demo([*self.user, *self.command], PATH=path, KEEP="1")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertRegex(result.stdout, r"^sudo env .*KEEP=1 .*/demo")
 

@@ -18,7 +18,9 @@ from mta import PROJECT
 TOOL = str(PROJECT / "Tests" / "Tools" / "install-packages")
 
 
-def run(*words: str, nobody: bool = False, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *words: str, nobody: bool = False, path: str | None = None
+) -> subprocess.CompletedProcess[str]:
     setpriv = shutil.which("setpriv") or "setpriv"
     user = [setpriv, "--reuid=65534", "--regid=65534", "--clear-groups"] if nobody else []
     environment = {**os.environ, **({"PATH": path} if path else {})}

@@ -38,7 +38,9 @@ class SendmailTestCase(MailTestCase):
         self.addCleanup(self.sendmail.stop)
         self.sendmail.start()
 
-    def client(self, address: str = STRANGER, helo: str | bytes | None = "mx.example.com") -> SMTPConversation:
+    def client(
+        self, address: str = STRANGER, helo: str | bytes | None = "mx.example.com"
+    ) -> SMTPConversation:
         client = SMTPConversation(self.sendmail.smtp_port, source=address)
         self.addCleanup(client.close)
         self.assertEqual(client.greeting.code, 220)
@@ -50,7 +52,9 @@ class SendmailTestCase(MailTestCase):
         self.assert_accepted(client.mail("ann@example.com"))
         return client.rcpt("bob@example.org")
 
-    def assert_delivers(self, client: SMTPConversation, mark: str, sender: str | bytes = "ann@example.com") -> None:
+    def assert_delivers(
+        self, client: SMTPConversation, mark: str, sender: str | bytes = "ann@example.com"
+    ) -> None:
         self.assert_accepted(client.mail(sender))
         self.assert_accepted(client.rcpt("bob@example.org"))
         self.assert_accepted(client.data(message(mark)))
@@ -153,7 +157,8 @@ class Passage(SendmailTestCase):
         self.start()
         for index, name in enumerate((b"x" * 200, b"[IPv6:2001:db8::1]", b"a_b.example.com")):
             with self.subTest(name):
-                self.assert_delivers(self.client(helo=name), f"odd-{index}.", b"andr\xe9%s@example.com")
+                client = self.client(helo=name)
+                self.assert_delivers(client, f"odd-{index}.", b"andr\xe9%s@example.com")
         self.assert_log_is_clean()
 
 

@@ -60,7 +60,11 @@ class SMTPConversation:
     """A connection to an SMTP server, as a client from any address (XCLIENT) sees it."""
 
     def __init__(
-        self, port: int, host: str = "127.0.0.1", source: str | None = None, patience: float = PATIENCE
+        self,
+        port: int,
+        host: str = "127.0.0.1",
+        source: str | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self.dialogue: list[Exchange] = []
         self._socket = socket.create_connection(
