@@ -349,8 +349,17 @@ extension Runner {
 
   /// Ends the message in hand, if there is one.
   func finish(_ ending: TransactionRecord.Ending) {
-    guard let state = message else { return }
+    guard var state = message else { return }
     let t = state.transaction
+    // What nobody was told; the connection's own is logged once, when it is settled.
+    for verdict in held where !verdict.isLogged {
+      state.keep(verdict.decision(.unanswered, for: nil))
+    }
+    for verdict in state.held where !verdict.isLogged {
+      let decision = verdict.decision(.unanswered, for: nil)
+      state.keep(decision)
+      DecisionLog(self).decided(decision, nil, t)
+    }
     var record = state.record
     record.size = t.size
     record.ending = ending

@@ -221,3 +221,10 @@ package struct Conversation: Sendable {
     return withHeadersEnded().step(.endOfMessage, .endOfMessage).changed { $0.phase = .idle }
   }
 }
+
+extension Conversation: CustomStringConvertible {
+  /// The steps, for the name of a test.
+  package var description: String {
+    script.map { String(describing: $0.action) }.joined(separator: " ")
+  }
+}
