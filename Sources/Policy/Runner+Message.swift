@@ -45,11 +45,10 @@ extension Runner {
   package func sender(_ arguments: [MailText], _ macros: Macros) -> MilterReply {
     finish(.abandoned)
     let user = macros["{auth_authen}"]
-    if user != nil || macros["{auth_type}"] != nil {
-      connection.authentication = Authentication(user: user ?? "")
-      cancelHeldByAuthentication()
-    }
+    let provesItself = user != nil || macros["{auth_type}"] != nil
+    if provesItself { connection.authentication = Authentication(user: user ?? "") }
     let t = beginMessage()
+    if provesItself { cancelHeldByAuthentication(t) }
     let path = arguments.first ?? ""
     t.sender = ReversePath(
       path: path, parameters: Array(arguments.dropFirst()), mailbox: Mailbox(envelope: path))
@@ -317,12 +316,15 @@ extension Runner {
       "(ref \(t.reference), contact \(pipeline.network.contactAddress(connection)))")
   }
 
-  /// A client that proved who it is, is no longer judged by what it looked like.
-  private func cancelHeldByAuthentication() {
-    for verdict in held where verdict.verdict.reply != nil || !verdict.isLogged {
-      DecisionLog(self).decided(verdict.decision(.authenticated, for: nil), nil, opening)
+  /// A client that proved who it is, is no longer judged by what it looked like; that an earlier
+  /// module accepts it, stays.
+  private func cancelHeldByAuthentication(_ t: Transaction) {
+    for verdict in held where !verdict.isAccept {
+      let decision = verdict.decision(.authenticated, for: nil)
+      message?.keep(decision)
+      DecisionLog(self).decided(decision, nil, t)
     }
-    held = []
+    held.removeAll { !$0.isAccept }
   }
 
   // MARK: begin and end
@@ -347,8 +349,17 @@ extension Runner {
 
   /// Ends the message in hand, if there is one.
   func finish(_ ending: TransactionRecord.Ending) {
-    guard let state = message else { return }
+    guard var state = message else { return }
     let t = state.transaction
+    // What nobody was told; the connection's own is logged once, when it is settled.
+    for verdict in held where !verdict.isLogged {
+      state.keep(verdict.decision(.unanswered, for: nil))
+    }
+    for verdict in state.held where !verdict.isLogged {
+      let decision = verdict.decision(.unanswered, for: nil)
+      state.keep(decision)
+      DecisionLog(self).decided(decision, nil, t)
+    }
     var record = state.record
     record.size = t.size
     record.ending = ending

@@ -143,8 +143,7 @@ package final class Runner {
     if module.isForStrangersOnly, isOurUser { return true }
     guard module.yieldsToAccept else { return false }
     return (held + (message?.held ?? [])).contains {
-      guard case .accept = $0.verdict else { return false }
-      return $0.module.mode == .enforce && $0.module.index < module.index
+      $0.isAccept && $0.module.mode == .enforce && $0.module.index < module.index
     }
   }
 
@@ -177,6 +176,7 @@ struct HeldVerdict {
 
   var stage: Stage { decision.stage }
   var verdict: Verdict { decision.verdict }
+  var isAccept: Bool { if case .accept = verdict { true } else { false } }
 
   func decision(_ effect: Decision.Effect, for recipient: MailText?) -> Decision {
     var decision = decision

@@ -22,7 +22,7 @@ package struct Decision: Sendable, Equatable {
     case authenticated = "cancelled-by-auth"
     /// Mail that did not come by SMTP is never refused.
     case notSMTP = "not-smtp"
-    /// The client left before a recipient was named.
+    /// Nobody was told: the client left first, or an earlier module's refusal was told instead.
     case unanswered
   }
 
