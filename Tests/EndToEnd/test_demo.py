@@ -150,7 +150,7 @@ class Demo(DemoTestCase):
             )
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        told = re.compile(r"127\.0\.0\.1:(\d+)  \(XCLIENT.*\n(.*\n){4}")
+        told = re.compile(r"127\.0\.0\.1:(\d+)  \(XCLIENT.*\n(.*\n){6}")
         shown = wait_until("the demo to show all", lambda: told.search(said.read_text()))
         with SMTPConversation(int(shown[1])) as client:
             self.assertEqual(client.greeting.code, 220)

@@ -100,6 +100,24 @@ class Endings(PostfixTestCase):
         self.assert_delivers(self.client(), "again")
 
 
+class Reloads(PostfixTestCase):
+    """A new configuration holds for new connections, a broken one for none."""
+
+    def test_connections_keep_what_they_began_with(self) -> None:
+        self.start({"helo": {"mode": "off"}})
+        old = self.client(helo="192.0.2.7")
+        self.daemon.reload(settings={"helo": {"mode": "enforce"}})
+        self.assert_refused(self.refused_recipient(self.client(helo="192.0.2.7")), NUMERIC)
+        self.assert_delivers(old, "old-rules")
+
+    def test_a_broken_file_changes_nothing(self) -> None:
+        self.start()
+        self.daemon.reload("[helo]\nmoed = off\n")
+        self.assertTrue(self.daemon.lines("reload refused"))
+        self.assert_refused(self.refused_recipient(self.client(helo="192.0.2.7")), NUMERIC)
+        self.assert_delivers(self.client(), "as-before")
+
+
 class Unpacked(PostfixTestCase):
     """The same with Debian's Postfix unpacked beside whatever is installed."""
 
