@@ -79,6 +79,8 @@ package struct TransactionRecord: Sendable {
   package var droppedDecisions = 0
   /// Changes made to the message.
   package var edits: [Edit] = []
+  /// Changes that `observe` or `only_to` kept from being made.
+  package var observedEdits: [Edit] = []
   package var ending: Ending = .abandoned
   /// The refusal that a client was told last, at any stage, its reference included.
   package var finalReply: String?

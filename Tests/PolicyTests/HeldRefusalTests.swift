@@ -96,7 +96,8 @@ import Testing
     let result = try Conversation().auth("alice").from().to().end()
       .macro("{auth_authen}", nil, at: .sender).macro("{auth_type}", nil, at: .sender)
       .from().to()
-      .run("[strangers]\nmode = enforce\nconnect = refuse\nrcpt = refuse", modules: [Strangers.self])
+      .run(
+        "[strangers]\nmode = enforce\nconnect = refuse\nrcpt = refuse", modules: [Strangers.self])
     #expect(result.messages.map(\.codes) == [["ok"], ["ok"]])
   }
 
@@ -124,7 +125,8 @@ import Testing
     "is told to nobody when the client leaves first",
     arguments: [
       ("connect", Conversation().close(), 1), ("helo", Conversation().hello("x").close(), 1),
-      ("mail", Conversation().from().abort().close(), 1), ("mail", Conversation().from().close(), 1),
+      ("mail", Conversation().from().abort().close(), 1),
+      ("mail", Conversation().from().close(), 1),
     ])
   func unanswered(_ stage: String, _ conversation: Conversation, _ records: Int) throws {
     let result = try conversation.run(

@@ -150,8 +150,14 @@ package struct Conversation: Sendable {
 
   /// Recipients.
   package func to(_ paths: MailText...) -> Self {
-    let paths = paths.isEmpty ? ["<recipient@example.org>"] : paths
-    return paths.reduce(self) { $0.step(.recipient([$1]), .recipient) }
+    to(paths.isEmpty ? ["<recipient@example.org>"] : paths)
+  }
+
+  /// Any number of recipients.
+  package func to(_ paths: [MailText]) -> Self {
+    changed { copy in
+      copy.steps += paths.map { Step(.recipient([$0]), macros: macros[.recipient] ?? [:]) }
+    }
   }
 
   /// A recipient that the MTA itself refuses, as it is reported to those who ask for it.
@@ -169,8 +175,13 @@ package struct Conversation: Sendable {
 
   /// A header field.
   package func header(_ name: MailText, _ value: MailText) -> Self {
+    headers([HeaderField(name: name, rawValue: MailText([0x20] + value.bytes))])
+  }
+
+  /// Any number of header fields.
+  package func headers(_ fields: [HeaderField]) -> Self {
     let start = phase == .envelope ? data() : self
-    return start.step(.header(HeaderField(name: name, rawValue: MailText([0x20] + value.bytes))))
+    return start.changed { $0.steps += fields.map { Step(.header($0)) } }
   }
 
   /// A piece of the body; each call is a chunk of its own.

@@ -30,7 +30,8 @@ package final class LogCollector: Sendable {
 
   /// A logger that writes here.
   package func logger(_ level: LogOptions.Level = .debug) -> Logger {
-    let handler = Handler(collector: self, logLevel: Logger.Level(rawValue: level.rawValue) ?? .info)
+    let level = Logger.Level(rawValue: level.rawValue) ?? .info
+    let handler = Handler(collector: self, logLevel: level)
     return Logger(label: "test") { _ in handler }
   }
 

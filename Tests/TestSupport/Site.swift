@@ -26,10 +26,10 @@ package final class Site: Sendable {
     package let description: String
   }
 
-  /// - Parameters:
-  ///   - text: the configuration file, named `bms.conf`.
-  ///   - modules: the order of policy; the real one unless a test brings its own.
-  ///   - files: the only files there are, for options that name some.
+  /// A site of the configuration `text`, named `bms.conf`, with the real order of policy unless a
+  /// test brings its own; `files` are the only ones there are for options that name some.
+  ///
+  /// - Throws: `Faults` where the file is not usable, `SetupFaults` where a module is not.
   package init(
     _ text: String = "", modules: [any PolicyModule.Type] = BMSDaemon.pipeline,
     files: [String: String] = [:], level: LogOptions.Level = .debug
