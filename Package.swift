@@ -9,8 +9,10 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A library or application target with the house's compiler settings.
-func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+func target(
+  _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 /// The tests of one target; test folders carry the target's name.
@@ -42,7 +44,9 @@ let package = Package(
 
     // Policy: the runner and its modules.
     target("Policy", ["Milter", "Mail", "Addressing", "Configuration", logging]),
-    target("Policies", ["Policy", "Milter", "Mail", "Addressing", "Configuration"]),
+    target(
+      "Policies", ["Policy", "Milter", "Mail", "Addressing", "Configuration"],
+      exclude: ["README.md"]),
 
     // The daemon and its command line.
     target(
