@@ -87,7 +87,8 @@ package struct LineHandler: LogHandler {
     return quoted + (backslashes % 2 == 0 ? "\"" : "\\\"")
   }
 
-  private static func escaped(_ value: String) -> String {
+  /// Whatever a terminal would not show, or would act on, as `\\xNN`.
+  package static func escaped(_ value: String) -> String {
     guard value.unicodeScalars.contains(where: { !$0.isVisible }) else { return value }
     return value.unicodeScalars.map { scalar in
       scalar.isVisible ? String(scalar) : MailText(String(scalar)).description
