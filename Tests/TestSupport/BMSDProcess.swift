@@ -132,13 +132,12 @@ package final class BMSDProcess: Sendable {
     return value
   }
 
-  /// How many connections of the MTA are open: sockets beside the listening one and the log.
+  /// How many connections of the MTA are open, those that nobody accepted yet included.
   package func connectionCount() throws -> Int {
-    let names = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")
-    let targets = names.compactMap { name in
-      try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(name)")
+    // unix(4): accepted sockets have the path too; the listening one has the flag 0x10000.
+    try String(contentsOfFile: "/proc/net/unix", encoding: .utf8).split(separator: "\n").count {
+      $0.hasSuffix(" \(socketPath)") && !$0.contains(" 00010000 ")
     }
-    return targets.count { $0.hasPrefix("socket:") } - 2
   }
 
   // MARK: the MTA's side

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import Foundation
+import Mail
+import MilterClient
+import TestSupport
+import Testing
+
+extension WireTests {
+  /// What runs out: sessions, descriptors, memory, and whoever reads the log.
+  @Suite struct Limits {
+    private static let full = "451 4.3.2 Too many connections, please try again later"
+
+    private func greeting(_ session: MilterSession) throws -> StepReply {
+      try session.connect("mx", .inet("192.0.2.7", port: 1))
+    }
+
+    @Test func sessionsOverTheLimitAreTurnedAway() throws {
+      var setup = BMSDProcess.Setup()
+      setup.milter = "max_sessions = 2"
+      let bmsd = try BMSDProcess(setup)
+      let first = try bmsd.session()
+      let second = try bmsd.session()
+      let third = try bmsd.session()
+      #expect(try greeting(third).shown == Self.full)
+      try first.greet()
+      #expect(try first.deliver() == .proceed)
+      try second.quit(waiting: true)
+      let fourth = try bmsd.session()
+      #expect(try greeting(fourth) == .noReply)
+      #expect(try fourth.deliver().code == 503)
+      #expect(try bmsd.stop() == 0)
+    }
+
+    /// libmilter tries again without a pause when it cannot accept.
+    @Test func descriptorsRunOut() throws {
+      var setup = BMSDProcess.Setup()
+      setup.prefix = "ulimit -n 100"
+      let bmsd = try BMSDProcess(setup)
+      try bmsd.line("max_sessions is 3000")
+      var sessions = try (0..<36).map { _ in try bmsd.session() }
+      let turnedAway = try bmsd.session()
+      #expect(try greeting(turnedAway).shown == Self.full)
+      // An MTA that keeps what was turned away, and opens more, takes the last descriptor.
+      let waiting = try (0..<100).map { _ in try bmsd.connect() }
+      let before = try bmsd.processorTime()
+      let began = ContinuousClock.now
+      var delivered = 0
+      while ContinuousClock.now - began < .seconds(3) {
+        try sessions[delivered % 36].greet()
+        #expect(try sessions[delivered % 36].deliver() == .proceed)
+        delivered += 1
+        if delivered == 36 { break }
+      }
+      // The deadline of a wait for what must not come is the time that is measured over.
+      #expect(throws: Never.self) {
+        try? bmsd.wait("nothing", .seconds(3)) { _ in nil as Bool? }
+      }
+      let spent = try bmsd.processorTime() - before
+      #expect(spent < 1, "\(spent) s of processor time in 3 s")
+      for session in waiting { session.closeAbruptly() }
+      turnedAway.closeAbruptly()
+      for session in sessions { try session.quit() }
+      sessions = []
+      #expect(try bmsd.serves())
+      #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
+    }
+
+    /// libmilter forgets a session for which it gets no thread.
+    @Test func addressSpaceIsShort() throws {
+      var setup = BMSDProcess.Setup()
+      setup.prefix = "ulimit -v 700000"
+      setup.milter = "max_sessions = 20"
+      let bmsd = try BMSDProcess(setup)
+      let sessions = try (0..<100).map { _ in try bmsd.session() }
+      // All speak before the first is listened to.
+      for session in sessions {
+        _ = try? session.greet()
+        try session.flush()
+      }
+      var passed = 0
+      for session in sessions.prefix(20) where try session.deliver() == .proceed { passed += 1 }
+      #expect(passed == 20)
+      for session in sessions { session.closeAbruptly() }
+      #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
+    }
+
+    @Test func threeThousandIdleSessions() throws {
+      var limit = rlimit()
+      getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+      limit.rlim_cur = limit.rlim_max
+      setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+      try #require(limit.rlim_cur > 4_000)
+      let bmsd = try BMSDProcess()
+      let began = ContinuousClock.now
+      let sessions = try (0..<3_000).map { _ in
+        let session = try bmsd.session()
+        try session.greet()
+        try session.flush()
+        return session
+      }
+      let opened = ContinuousClock.now
+      let beyond = try bmsd.session()
+      #expect(try greeting(beyond).shown == Self.full)
+      for session in sessions { #expect(try session.begin() == .proceed) }
+      for session in sessions { #expect(try session.endOfMessage().reply == .proceed) }
+      let rss = try bmsd.status("VmRSS")
+      let threads = try bmsd.status("Threads")
+      print(
+        "3000 sessions: RSS \(rss) KiB, \(threads) threads, opened in \(opened - began), "
+          + "a message each in \(ContinuousClock.now - opened)")
+      #expect(rss < 100_000, "\(rss) KiB")
+      for session in sessions { session.closeAbruptly() }
+      beyond.closeAbruptly()
+      #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
+    }
+
+    @Test func aLogThatNobodyReadsDelaysNoMail() throws {
+      var setup = BMSDProcess.Setup()
+      setup.readsLog = false
+      setup.milter = "drain = 1s"
+      let bmsd = try BMSDProcess(setup)
+      let session = try bmsd.session(timeout: .seconds(10))
+      try session.greet(helo: "192.0.2.7")
+      // About 400 bytes of log each: more than the queue and the socket hold together.
+      let sender = MailText("<" + String(repeating: "x", count: 900) + "@example.com>")
+      for _ in 0..<5_000 { #expect(try session.deliver(from: sender).code == 550) }
+      #expect(try bmsd.status("VmRSS") < 100_000)
+      try session.quit()
+      #expect(try bmsd.stop() == 0)
+    }
+  }
+}
