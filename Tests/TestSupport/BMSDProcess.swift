@@ -30,6 +30,8 @@ package final class BMSDProcess: Sendable {
   /// What a test waited for in vain, with everything the process wrote.
   package struct Failure: Error, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
   }
 
   package let folder: URL
