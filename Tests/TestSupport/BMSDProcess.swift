@@ -111,6 +111,9 @@ package final class BMSDProcess: Sendable {
     return try exitStatus()
   }
 
+  /// Begins to read standard error, where that was not wanted at the start.
+  package func readLogNow() { monitor.readKept() }
+
   // MARK: measuring
 
   /// Seconds of processor time so far.
@@ -183,7 +186,7 @@ package final class BMSDProcess: Sendable {
   ) throws -> pid_t {
     // As journald has it; and unlike a pipe it is closed on exec from its birth.
     let ends = try ProcessMonitor.socketPair()
-    monitor.readLog(ends[0], isRead: setup.readsLog)
+    if setup.readsLog { monitor.readLog(ends[0]) } else { monitor.keep(ends[0]) }
     defer { close(ends[1]) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)

@@ -117,16 +117,33 @@ extension WireTests {
     @Test func aLogThatNobodyReadsDelaysNoMail() throws {
       var setup = BMSDProcess.Setup()
       setup.readsLog = false
-      setup.milter = "drain = 1s"
       let bmsd = try BMSDProcess(setup)
       let session = try bmsd.session(timeout: .seconds(10))
       try session.greet(helo: "192.0.2.7")
-      // About 400 bytes of log each: more than the queue and the socket hold together.
+      // About 1,300 bytes of log each: more than the queue and the socket hold together.
       let sender = MailText("<" + String(repeating: "x", count: 900) + "@example.com>")
       for _ in 0..<5_000 { #expect(try session.deliver(from: sender).code == 550) }
       #expect(try bmsd.status("VmRSS") < 100_000)
-      try session.quit()
+      try session.quit(waiting: true)
+      // What did not fit was counted, and is said when somebody reads again.
+      bmsd.readLogNow()
+      try bmsd.line("lines lost: standard error was blocked")
+      #expect(try bmsd.serves())
       #expect(try bmsd.stop() == 0)
+    }
+
+    @Test func aLogThatIsNeverReadDelaysNoEnd() throws {
+      var setup = BMSDProcess.Setup()
+      setup.readsLog = false
+      let bmsd = try BMSDProcess(setup)
+      let session = try bmsd.session()
+      try session.greet(helo: "192.0.2.7")
+      let sender = MailText("<" + String(repeating: "x", count: 900) + "@example.com>")
+      for _ in 0..<500 { #expect(try session.deliver(from: sender).code == 550) }
+      try session.quit(waiting: true)
+      bmsd.signal(SIGTERM)
+      // Nobody reads until it ended.
+      try bmsd.wait("the end") { $0.exitStatus == 0 ? true : nil }
     }
   }
 }
