@@ -77,6 +77,15 @@ extension LiveTests {
       #expect(Self.ends(events) == [.abort, .close])
     }
 
+    @Test func mailInAMessageBeginsAnother() throws {
+      let live = try LiveFilter.open()
+      try live.beginMessage()
+      try live.beginMessage()
+      #expect(try LiveFilter.get().gate.counts.messages == 1)
+      #expect(try live.client.endOfMessage().reply == .proceed)
+      #expect(Self.ends(try live.events()) == [.abort, .close])
+    }
+
     @Test func closeWithoutConnect() throws {
       let live = try LiveFilter.open()
       #expect(try live.events() == [.close])

@@ -30,6 +30,8 @@ package final class BMSDProcess: Sendable {
   /// What a test waited for in vain, with everything the process wrote.
   package struct Failure: Error, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
   }
 
   package let folder: URL
@@ -109,6 +111,9 @@ package final class BMSDProcess: Sendable {
     return try exitStatus()
   }
 
+  /// Begins to read standard error, where that was not wanted at the start.
+  package func readLogNow() { monitor.readKept() }
+
   // MARK: measuring
 
   /// Seconds of processor time so far.
@@ -132,13 +137,12 @@ package final class BMSDProcess: Sendable {
     return value
   }
 
-  /// How many connections of the MTA are open: sockets beside the listening one and the log.
+  /// How many connections of the MTA are open, those that nobody accepted yet included.
   package func connectionCount() throws -> Int {
-    let names = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")
-    let targets = names.compactMap { name in
-      try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(pid)/fd/\(name)")
+    // unix(4): accepted sockets have the path too; the listening one has the flag 0x10000.
+    try String(contentsOfFile: "/proc/net/unix", encoding: .utf8).split(separator: "\n").count {
+      $0.hasSuffix(" \(socketPath)") && !$0.contains(" 00010000 ")
     }
-    return targets.count { $0.hasPrefix("socket:") } - 2
   }
 
   // MARK: the MTA's side
@@ -182,7 +186,7 @@ package final class BMSDProcess: Sendable {
   ) throws -> pid_t {
     // As journald has it; and unlike a pipe it is closed on exec from its birth.
     let ends = try ProcessMonitor.socketPair()
-    monitor.readLog(ends[0], isRead: setup.readsLog)
+    if setup.readsLog { monitor.readLog(ends[0]) } else { monitor.keep(ends[0]) }
     defer { close(ends[1]) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)

@@ -20,6 +20,11 @@ final class ProcessMonitor: @unchecked Sendable {
   // Guards `current`; an NSCondition because a Mutex cannot be waited on.
   private let condition = NSCondition()
   private var current = ProcessState()
+  private var kept: Int32?
+
+  deinit {
+    if let kept { close(kept) }
+  }
 
   var state: ProcessState {
     condition.lock()
@@ -53,12 +58,23 @@ final class ProcessMonitor: @unchecked Sendable {
     if current.exitStatus == nil { kill(pid, number) }
   }
 
-  /// Takes over the reading end of standard error.
-  func readLog(_ descriptor: Int32, isRead: Bool) {
-    guard isRead else {
-      update { $0.isLogComplete = true }
-      return
-    }
+  /// Takes over the reading end of standard error, and leaves it unread until `readKept`.
+  func keep(_ descriptor: Int32) {
+    condition.lock()
+    kept = descriptor
+    condition.unlock()
+  }
+
+  func readKept() {
+    condition.lock()
+    let descriptor = kept
+    kept = nil
+    condition.unlock()
+    if let descriptor { readLog(descriptor) }
+  }
+
+  /// Takes over the reading end of standard error, and reads it until its end.
+  func readLog(_ descriptor: Int32) {
     Thread.detachNewThread { [self] in
       var rest: [UInt8] = []
       var buffer = [UInt8](repeating: 0, count: 65_536)

@@ -54,15 +54,20 @@ extension BMSDProcess {
     return passes && refused
   }
 
-  /// Sessions and messages that were open when it was told to stop.
-  ///
-  /// An MTA that hung up is noticed by and by, so the last connection is awaited first; each look
+  /// Waits until every connection is closed: that an MTA hung up is noticed by and by. Each look
   /// is a conversation of its own.
-  func countsAtStop() throws -> String {
+  func awaitIdle() throws {
     let end = ContinuousClock.now + .seconds(30)
     while try connectionCount() > 0, ContinuousClock.now < end {
-      try session().quit(waiting: true)
+      let probe = try connect()
+      try probe.negotiate()
+      try probe.quit(waiting: true)
     }
+  }
+
+  /// Sessions and messages that were open when it was told to stop.
+  func countsAtStop() throws -> String {
+    try awaitIdle()
     guard try stop() == 0 else { return "exit status" }
     let line = try line("stopping: ")
     return String(line.split(separator: ": ").last ?? "")

@@ -29,13 +29,11 @@ extension WireTests {
         session.closeAbruptly()
       }
       #expect(try bmsd.serves())
-      let abandoned = try bmsd.wait("the abandoned messages") { state in
-        let lines = state.lines.filter { $0.contains("verdict=abandoned") }
-        return lines.count >= 6 ? lines : nil
-      }
-      #expect(abandoned.count == 6)
       #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
-      #expect(bmsd.log.count { $0.contains("verdict=abandoned") } == 6)
+      // A MAIL that nothing answered may be lost with its connection; a RCPT was answered.
+      let abandoned = bmsd.log.filter { $0.contains("verdict=abandoned") }
+      #expect(abandoned.count { $0.contains("recipients=1") } == 5)
+      #expect((5...6).contains(abandoned.count))
       #expect(!bmsd.log.contains { $0.hasPrefix("<4>") || $0.hasPrefix("<3>") })
     }
 

@@ -32,7 +32,9 @@ extension WireTests {
       try bmsd.configure(Self.setup("enforce"))
       bmsd.signal(signal)
       try bmsd.line("<5>reloaded \(bmsd.configPath)")
-      #expect(bmsd.notifications == ["READY=1", "RELOADING=1", "READY=1"])
+      try bmsd.wait("the service manager") { state in
+        state.notifications == ["READY=1", "RELOADING=1", "READY=1"] ? true : nil
+      }
       #expect(try isRefused(bmsd))
       #expect(try old.deliver() == .proceed)
       try old.quit()

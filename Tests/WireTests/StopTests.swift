@@ -22,7 +22,7 @@ extension WireTests {
       try idle.flush()
       bmsd.signal(signal)
       try bmsd.line("stopping: messages=1 sessions=2")
-      #expect(bmsd.notifications.contains("STOPPING=1"))
+      try bmsd.wait("the service manager") { $0.notifications.contains("STOPPING=1") ? true : nil }
       // An old session begins no message, a new one not even itself.
       #expect(try idle.begin().shown == Self.restarting)
       let new = try bmsd.session()
