@@ -42,7 +42,7 @@ final class MilterSession {
         isCounted = true
         gate.messageBegan()
       }
-    case (.data, .refuse):
+    case (.data, .refuse) where !agreement.unanswered.contains(.data):
       // libmilter takes the message for ended and lets no abort through.
       let status = status(reply, step, mta)
       abort()

@@ -28,7 +28,8 @@ extension Runner {
         if effect == .enforced { refusal = held[index].verdict.reply }
         continue
       }
-      guard held[index].verdict.reply != nil || !held[index].isLogged else { continue }
+      let bites = effect == .enforced && held[index].verdict.reply != nil
+      guard bites || !held[index].isLogged else { continue }
       held[index].isLogged = true
       held[index].wasAnswered = true
       refusal = conclude(held[index].decision(effect, for: nil), t)

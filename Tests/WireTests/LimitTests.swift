@@ -10,7 +10,7 @@ import Testing
 extension WireTests {
   /// What runs out: sessions, descriptors, memory, and whoever reads the log.
   @Suite struct Limits {
-    private static let full = "451 4.3.2 Too many connections, please try again later"
+    private static let full = "451 4.3.2 Too many connections, please try again later (ref "
 
     private func greeting(_ session: MilterSession) throws -> StepReply {
       try session.connect("mx", .inet("192.0.2.7", port: 1))
@@ -23,7 +23,7 @@ extension WireTests {
       let first = try bmsd.session()
       let second = try bmsd.session()
       let third = try bmsd.session()
-      #expect(try greeting(third).shown == Self.full)
+      #expect(try greeting(third).shown.hasPrefix(Self.full))
       try first.greet()
       #expect(try first.deliver() == .proceed)
       try second.quit(waiting: true)
@@ -37,12 +37,12 @@ extension WireTests {
     /// libmilter tries again without a pause when it cannot accept.
     @Test func descriptorsRunOut() throws {
       var setup = BMSDProcess.Setup()
-      setup.prefix = "ulimit -n 100"
+      setup.prefix = "ulimit -n 164"
       let bmsd = try BMSDProcess(setup)
       try bmsd.line("max_sessions is 3000")
       let sessions = try (0..<36).map { _ in try bmsd.session() }
       let turnedAway = try bmsd.session()
-      #expect(try greeting(turnedAway).shown == Self.full)
+      #expect(try greeting(turnedAway).shown.hasPrefix(Self.full))
       // An MTA that keeps what was turned away, and opens more, takes the last descriptor.
       let waiting = try (0..<100).map { _ in try bmsd.connect() }
       let before = try bmsd.processorTime()
@@ -74,8 +74,8 @@ extension WireTests {
         try session.send(bytes: [0, 0, 0, 9, 0x48, 0x6D])
         return session
       }
-      let turnedAway = try (0..<200).map { _ in try bmsd.session() }
-      for session in turnedAway { #expect(try greeting(session).shown == Self.full) }
+      let turnedAway = try (0..<60).map { _ in try bmsd.session() }
+      for session in turnedAway { #expect(try greeting(session).shown.hasPrefix(Self.full)) }
       let threads = try bmsd.status("Threads")
       #expect((20...60).contains(threads), "\(threads) threads")
       for session in stalled + turnedAway { session.closeAbruptly() }
@@ -100,7 +100,7 @@ extension WireTests {
       }
       let opened = ContinuousClock.now
       let beyond = try bmsd.session()
-      #expect(try greeting(beyond).shown == Self.full)
+      #expect(try greeting(beyond).shown.hasPrefix(Self.full))
       for session in sessions { #expect(try session.begin() == .proceed) }
       for session in sessions { #expect(try session.endOfMessage().reply == .proceed) }
       let rss = try bmsd.status("VmRSS")

@@ -24,9 +24,9 @@ extension WireTests {
       try bmsd.line("stopping: messages=1 sessions=2")
       try bmsd.wait("the service manager") { $0.notifications.contains("STOPPING=1") ? true : nil }
       // An old session begins no message, a new one not even itself.
-      #expect(try idle.begin().shown == Self.restarting)
+      #expect(try idle.begin().shown.hasPrefix(Self.restarting))
       let new = try bmsd.session()
-      #expect(try new.connect("mx", .inet("192.0.2.7", port: 1)).shown == Self.restarting)
+      #expect(try new.connect("mx", .inet("192.0.2.7", port: 1)).shown.hasPrefix(Self.restarting))
       #expect(try busy.rcpt(["<c@example.net>"]) == .proceed)
       #expect(try busy.endOfMessage().reply == .proceed)
       #expect(try bmsd.exitStatus() == 0)
