@@ -16,7 +16,8 @@ package struct MyNetworks {
 
   /// Asks Postfix on this machine; nil where there is none.
   package static func ofThisMachine() -> MyNetworks? {
-    guard let pipe = popen("PATH=$PATH:/usr/sbin exec postconf -h mynetworks 2>/dev/null", "r") else { return nil }
+    guard let pipe = popen("PATH=$PATH:/usr/sbin exec postconf -h mynetworks 2>/dev/null", "r")
+    else { return nil }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)
     while bytes.count < 65_536 {

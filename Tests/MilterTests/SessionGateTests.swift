@@ -11,7 +11,9 @@ import Testing
     let gate = SessionGate(maximumSessions: 2)
     #expect(gate.admitSession() == nil && gate.admitSession() == nil)
     #expect(gate.admitSession() == .full)
-    #expect(gate.counts == .init(sessions: 2, messages: 0, turnedAway: 1, lingering: 1, isDraining: false))
+    #expect(
+      gate.counts == .init(sessions: 2, messages: 0, turnedAway: 1, lingering: 1, isDraining: false)
+    )
     gate.sessionEnded(wasTurnedAway: false)
     #expect(gate.admitSession() == nil)
     #expect(gate.counts.sessions == 2 && gate.counts.turnedAway == 1)
@@ -44,7 +46,8 @@ import Testing
     gate.messageBegan()
     gate.beginDraining()
     #expect(gate.admitSession() == .draining && gate.admitMessage() == .draining)
-    #expect(gate.counts == .init(sessions: 1, messages: 1, turnedAway: 1, lingering: 1, isDraining: true))
+    #expect(
+      gate.counts == .init(sessions: 1, messages: 1, turnedAway: 1, lingering: 1, isDraining: true))
     gate.messageEnded()
     gate.sessionEnded(wasTurnedAway: false)
     #expect(gate.counts.sessions == 0 && gate.counts.messages == 0)
