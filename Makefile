@@ -6,6 +6,7 @@ BMSD = .build/release/bmsd
 SOURCES = Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help deps build demo test unit-test end-to-end lint module regenerate
 
 help: ## this list

@@ -9,13 +9,17 @@ let strict: [SwiftSetting] = [
 ]
 
 /// A library or application target with the house's compiler settings.
-func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+func target(
+  _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []
+) -> Target {
+  .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 /// The tests of one target; test folders carry the target's name.
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []
+) -> Target {
+  .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
 }
 
 let argumentParser = Target.Dependency.product(
@@ -55,7 +59,7 @@ let package = Package(
 
     // Policy: the runner and its modules.
     target("Policy", libraries),
-    target("Policies", libraries + ["Policy"]),
+    target("Policies", libraries + ["Policy"], exclude: ["README.md"]),
 
     // The daemon and its command line.
     target("BMSDaemon", libraries + ["Policy", "Policies"]),
@@ -77,7 +81,8 @@ let package = Package(
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
     tests("BMSDaemonTests", daemon + ["TestSupport"]),
-    tests("WireTests", daemon + ["bmsd", "MilterClient", "TestSupport"]),
+    tests(
+      "WireTests", daemon + ["bmsd", "MilterClient", "TestSupport"], exclude: ["miltertest"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -52,6 +52,7 @@ package final class Daemon: Sendable {
         name: "bmsd", socket: socket, timeout: options.timeout.seconds, gate: gate,
         factory: RunnerFactory(pipeline, over: socket.address))
     } catch {
+      writer.flush(.seconds(2))
       throw StartFailure(status: EX_UNAVAILABLE, lines: [error.description])
     }
     current = Mutex(setup)
@@ -195,7 +196,7 @@ package final class Daemon: Sendable {
   /// As many sessions as there are descriptors and threads for: without descriptors libmilter spins
   /// without a pause, without threads it forgets sessions, so our limit must bite first.
   private static func affordable(_ wanted: Int, _ log: Logger) -> Int {
-    let files = raisedLimit(RLIMIT_NOFILE) - 64
+    let files = raisedLimit(RLIMIT_NOFILE) - SessionGate.maximumLingering - 64
     // The kernel holds root to no number of threads.
     let threads = geteuid() == 0 ? Int.max : raisedLimit(__RLIMIT_NPROC) - 32
     let affordable = max(1, min(files, threads))

@@ -75,10 +75,20 @@ package struct LineHandler: LogHandler {
       !value.isEmpty
       && value.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x3D }
     if isPlain { return value }
-    return "\"\(escaped(value).replacing("\"", with: "\\\""))\""
+    var quoted = "\""
+    var backslashes = 0
+    // Scalar by scalar: a quote with an accent on it is a character of its own to Swift only.
+    for scalar in escaped(value).unicodeScalars {
+      if scalar == "\"" { quoted += backslashes % 2 == 0 ? "\\" : "\\\\" }
+      backslashes = scalar == "\\" ? backslashes + 1 : 0
+      quoted.unicodeScalars.append(scalar)
+    }
+    // What a peer sent has its backslashes doubled; a lone one would keep the value open.
+    return quoted + (backslashes % 2 == 0 ? "\"" : "\\\"")
   }
 
-  private static func escaped(_ value: String) -> String {
+  /// Whatever a terminal would not show, or would act on, as `\\xNN`.
+  package static func escaped(_ value: String) -> String {
     guard value.unicodeScalars.contains(where: { !$0.isVisible }) else { return value }
     return value.unicodeScalars.map { scalar in
       scalar.isVisible ? String(scalar) : MailText(String(scalar)).description
@@ -94,7 +104,10 @@ package struct LineHandler: LogHandler {
     let isDecision = fields.first?.key == LogField.ref.rawValue
     let all =
       [
-        (key: "time", value: Date().formatted(.iso8601.time(includingFractionalSeconds: true))),
+        (
+          key: "time",
+          value: Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+        ),
         (key: "level", value: level.rawValue),
         (key: isDecision ? "queue_id" : "message", value: message),
       ] + fields

@@ -52,8 +52,11 @@ package struct MTALines {
   package var sendmail: [String] {
     // Without F= Sendmail goes on unfiltered when the filter is away.
     let flag = bites ? "F=T, " : ""
-    return ["dnl Sendmail: /etc/mail/sendmail.mc"] + whyAction.map { "dnl \($0)" } + [
-      "INPUT_MAIL_FILTER(`bmsd', `S=\(address), \(flag)T=C:30s;S:30s;R:30s;E:5m')dnl"
+    // Sendmail writes macros and command apart, and Nagle's algorithm holds back the second.
+    let advice =
+      address.isLocal ? [] : ["dnl Over inet each message takes some 90 ms more than over unix:."]
+    return ["dnl Sendmail: /etc/mail/sendmail.mc"] + whyAction.map { "dnl \($0)" } + advice + [
+      "INPUT_MAIL_FILTER(`bmsd', `S=\(address.sendmailDescription), \(flag)T=C:30s;S:30s;R:30s;E:5m')dnl"
     ]
   }
 

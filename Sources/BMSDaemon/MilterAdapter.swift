@@ -26,6 +26,10 @@ package struct RunnerFactory: MilterConnectionFactory {
   package func makeConnection() -> any MilterConnection {
     MilterAdapter(Runner(pipeline))
   }
+
+  package func reply(to refusal: SessionGate.Refusal) -> SMTPReply {
+    pipeline.turnAway(refusal)
+  }
 }
 
 /// Hands libmilter's calls to the runner, with the macros that came along, and its edits back.
@@ -44,7 +48,7 @@ final class MilterAdapter: MilterConnection {
     runner.recipient(arguments, Macros(.recipient, from: mta))
   }
   func data(_ mta: borrowing MTA) -> MilterReply { runner.data(Macros(.data, from: mta)) }
-  func unknown(_ command: MailText, _ mta: borrowing MTA) -> MilterReply { .proceed }
+  func unknown(_ mta: borrowing MTA) -> MilterReply { .proceed }
   func header(_ field: HeaderField, _ mta: borrowing MTA) -> MilterReply { runner.header(field) }
   func endOfHeaders(_ mta: borrowing MTA) -> MilterReply {
     runner.endOfHeaders(Macros(.endOfHeaders, from: mta))

@@ -16,7 +16,8 @@ package struct MyNetworks {
 
   /// Asks Postfix on this machine; nil where there is none.
   package static func ofThisMachine() -> MyNetworks? {
-    guard let pipe = popen("exec postconf -h mynetworks 2>/dev/null", "r") else { return nil }
+    guard let pipe = popen("PATH=$PATH:/usr/sbin exec postconf -h mynetworks 2>/dev/null", "r")
+    else { return nil }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 4096)
     while bytes.count < 65_536 {
@@ -35,7 +36,7 @@ package struct MyNetworks {
     for item in value.split(whereSeparator: { $0 == "," || $0.isWhitespace }) {
       // Tables, files and exclusions cannot be compared without Postfix.
       guard let network = Self.network(String(item)) else { continue }
-      if !ours.contains(network.address) {
+      if !Self.ends(of: network).allSatisfy({ ours.contains($0) }) {
         faults.append(
           "Postfix's mynetworks has \(item), internal_connect has not: these clients count as "
             + "strangers here")
@@ -49,13 +50,25 @@ package struct MyNetworks {
     }
     for item in ours.list.items {
       guard let network = IPNetwork(item) else { continue }
-      if !theirs.contains(where: { $0.contains(network.address) }) {
+      let isCovered = Self.ends(of: network).allSatisfy { end in
+        theirs.contains { $0.contains(end) }
+      }
+      if !isCovered {
         faults.append(
           "internal_connect has \(item), Postfix's mynetworks has not: these clients are ours "
             + "here and strangers there")
       }
     }
     return faults
+  }
+
+  /// The first and the last address: a network of which a list has only a part, shows at one end.
+  private static func ends(of network: IPNetwork) -> [IPAddress] {
+    var octets = network.address.octets
+    for bit in network.prefixLength..<(8 * octets.count) {
+      octets[bit / 8] |= 0x80 >> UInt8(bit % 8)
+    }
+    return [network.address] + [IPAddress(octets: octets)].compactMap(\.self)
   }
 
   /// `[::1]/128`, `127.0.0.0/8`, `[::ffff:127.0.0.0]/104`.

@@ -43,7 +43,8 @@ package struct Setup: Sendable {
     }
     faults += Self.milterFaults(configuration)
     self.faults = faults.enumerated().sorted {
-      ($0.element.line ?? 0, $0.offset) < ($1.element.line ?? 0, $1.offset)
+      // What concerns no line, such as "and 12 more", comes last.
+      ($0.element.line ?? .max, $0.offset) < ($1.element.line ?? .max, $1.offset)
     }.map(\.element)
     self.pipeline = faults.contains { $0.severity == .error } ? nil : pipeline
   }
@@ -57,6 +58,13 @@ package struct Setup: Sendable {
         configuration.fault(
           "no group \"\(milter.socketGroup)\" on this machine; is the MTA installed?",
           option: "milter.socket_group"))
+    }
+    if milter.socket.isWildcard {
+      faults.append(
+        configuration.fault(
+          "\(milter.socket) listens on every address: whoever reaches it can pose as the MTA; "
+            + "name one, such as 127.0.0.1",
+          option: "milter.socket", severity: .warning))
     }
     return faults
   }

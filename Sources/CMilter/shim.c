@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * SPDX-FileCopyrightText: the bmsd authors */
+#define _GNU_SOURCE
 #include "CMilter.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -15,6 +18,24 @@ int sigwait(const sigset_t *set, int *signal_number)
 	(void)signal_number;
 	for (;;)
 		pause();
+}
+
+/* Where descriptors or memory have run out, libmilter's listener calls accept() again at once and
+ * for ever: a whole processor, taken from the sessions that could end it. This definition pre-empts
+ * libc's in the same way; it waits a moment before it tells of the failure. The connection stays in
+ * the backlog meanwhile. */
+int accept(int listener, struct sockaddr *restrict address, socklen_t *restrict length)
+{
+	int connection = accept4(listener, address, length, SOCK_CLOEXEC);
+
+	if (connection < 0) {
+		int failure = errno;
+
+		if (failure == EMFILE || failure == ENFILE || failure == ENOMEM || failure == ENOBUFS)
+			poll(NULL, 0, 100);
+		errno = failure;
+	}
+	return connection;
 }
 
 int cmilter_setreply(SMFICTX *context, const char *code, const char *enhanced,

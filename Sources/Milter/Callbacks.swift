@@ -37,17 +37,16 @@ func milterDescription(name: UnsafeMutablePointer<CChar>) -> smfiDesc {
       return SMFIS_CONTINUE
     },
     xxfi_close: { context in onClose(context) },
-    xxfi_unknown: { context, command in
-      onStep(.unknown, context) { $0.unknown(text(command), $1) }
-    },
+    xxfi_unknown: { context, _ in onStep(.unknown, context) { $0.unknown($1) } },
     xxfi_data: { context in onStep(.data, context) { $0.data($1) } },
     xxfi_negotiate: { context, actions, steps, _, _, wantActions, wantSteps, want2, want3 in
       wantActions?.pointee = 0
       wantSteps?.pointee = 0
       want2?.pointee = 0
       want3?.pointee = 0
-      guard let context else { return SMFIS_REJECT }
-      let wanted = onNegotiate(context, actions: UInt(actions), steps: UInt(steps))
+      guard let context,
+        let wanted = onNegotiate(context, actions: UInt(actions), steps: UInt(steps))
+      else { return SMFIS_REJECT }
       wantActions?.pointee = wanted.actions
       wantSteps?.pointee = wanted.steps
       return SMFIS_CONTINUE
@@ -69,29 +68,29 @@ private func detach(_ context: OpaquePointer) -> MilterSession? {
   return Unmanaged<MilterSession>.fromOpaque(box).takeRetainedValue()
 }
 
-/// The session, made now when the MTA did not negotiate (again, after QUIT_NC): then nothing is
-/// known of its agreement and every step is answered.
+/// The session, made now when the MTA did not negotiate again after QUIT_NC: libmilter goes on with
+/// what was agreed before.
 private func sessionMadeIfNeeded(_ context: OpaquePointer) -> MilterSession? {
   if let session = session(context) { return session }
   guard let service = MilterRuntime.service else { return nil }
-  let refusal = service.gate.admitSession()
-  let connection = refusal == nil ? service.factory.makeConnection() : nil
-  let session = MilterSession(connection, .none, service.gate, refusal: refusal)
+  let agreement = MilterRuntime.agreement(of: context)
+  let session = MilterSession(service, agreement, refusal: service.gate.admitSession())
   attach(session, to: context)
   return session
 }
 
+/// Nil to hang up.
 private func onNegotiate(
   _ context: OpaquePointer, actions: UInt, steps: UInt
-) -> (actions: UInt, steps: UInt) {
+) -> (actions: UInt, steps: UInt)? {
   // A second negotiation in one session begins it anew.
   detach(context)?.close()
-  guard let service = MilterRuntime.service else { return (0, 0) }
+  guard let service = MilterRuntime.service, !service.gate.isOverrun else { return nil }
   let refusal = service.gate.admitSession()
   let wanted = refusal == nil ? service.factory.negotiation : .turningAway
   let settled = Agreement.settle(wanted, offeredActions: actions, offeredSteps: steps)
-  let connection = refusal == nil ? service.factory.makeConnection() : nil
-  attach(MilterSession(connection, settled.agreement, service.gate, refusal: refusal), to: context)
+  attach(MilterSession(service, settled.agreement, refusal: refusal), to: context)
+  MilterRuntime.remember(settled.agreement, of: context)
   if settled.actions & Actions.setMacros.rawValue != 0 {
     MTA(context: context, leadingSpace: false).wish(for: wanted.macros)
   }

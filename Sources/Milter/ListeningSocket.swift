@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Addressing
 internal import Glibc
 
 /// Why a filter cannot start to listen; the description says what to do.
@@ -55,7 +56,37 @@ public struct ListeningSocket: Sendable {
           + "look at ListenStream= in the socket unit")
     }
     setNoDelay(descriptor)
-    return ListeningSocket(descriptor: descriptor, address: address, isInherited: true, inode: 0)
+    // The unit may listen elsewhere than the file says.
+    let actual = Self.address(of: descriptor) ?? address
+    return ListeningSocket(descriptor: descriptor, address: actual, isInherited: true, inode: 0)
+  }
+
+  private static func address(of descriptor: Int32) -> SocketAddress? {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    return withUnsafeMutablePointer(to: &storage) { pointer -> SocketAddress? in
+      let raw = UnsafeMutableRawPointer(pointer)
+      let known = raw.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        getsockname(descriptor, $0, &length) == 0
+      }
+      guard known else { return nil }
+      switch Int32(pointer.pointee.ss_family) {
+      case AF_UNIX:
+        let local = raw.loadUnaligned(as: sockaddr_un.self)
+        let path = withUnsafeBytes(of: local.sun_path) { $0.prefix { $0 != 0 } }
+        return .unix(path: String(decoding: path, as: UTF8.self))
+      case AF_INET:
+        let inet = raw.loadUnaligned(as: sockaddr_in.self)
+        let ip = IPAddress(v4: UInt32(bigEndian: inet.sin_addr.s_addr))
+        return .inet(host: "\(ip)", port: UInt16(bigEndian: inet.sin_port))
+      case AF_INET6:
+        let inet = raw.loadUnaligned(as: sockaddr_in6.self)
+        let bytes = withUnsafeBytes(of: inet.sin6_addr) { Array($0) }
+        let host = IPAddress(octets: bytes).map { "\($0)" }
+        return .inet6(host: host, port: UInt16(bigEndian: inet.sin6_port))
+      default: return nil
+      }
+    }
   }
 
   /// Removes the path of a unix socket, if it is still this socket's.
@@ -88,13 +119,14 @@ public struct ListeningSocket: Sendable {
           + "[milter] socket")
     }
     defer { Glibc.close(lock) }
-    _ = flock(lock, LOCK_EX)
+    try wait(for: lock, folder)
     try clear(path)
 
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw failure("cannot make a socket", errno) }
-    // Between bind and chmod nobody else may get in.
-    let oldMask = umask(0o177)
+    // The socket is made with its mode: a chmod by path could be led elsewhere by whoever else may
+    // write to the folder. Until it listens nobody gets in.
+    let oldMask = umask(~mode & 0o777)
     let bound = withUnixAddress(path) { bind(descriptor, $0, $1) }
     let bindError = errno
     umask(oldMask)
@@ -107,15 +139,26 @@ public struct ListeningSocket: Sendable {
       Glibc.close(descriptor)
       return failure(what, code)
     }
-    if let group, chown(path, gid_t.max, group) != 0 {
+    if let group, lchown(path, uid_t.max, group) != 0 {
       throw giveUp("cannot give \(path) to group \(group) ([milter] socket_group)", errno)
     }
-    guard chmod(path, mode) == 0 else { throw giveUp("cannot set the mode of \(path)", errno) }
     guard listen(descriptor, backlog) == 0 else { throw giveUp("cannot listen on \(path)", errno) }
     var status = stat()
     lstat(path, &status)
     return ListeningSocket(
       descriptor: descriptor, address: address, isInherited: false, inode: UInt64(status.st_ino))
+  }
+
+  /// Takes the folder's lock. Another daemon holds it for an instant only; anybody who may open the
+  /// folder can hold it for ever.
+  private static func wait(for lock: Int32, _ folder: String) throws(ListenError) {
+    for _ in 0..<100 {
+      if flock(lock, LOCK_EX | LOCK_NB) == 0 { return }
+      usleep(20_000)
+    }
+    throw ListenError(
+      "another process holds a lock on \(folder) (`fuser -v \(folder)` names it); give the socket "
+        + "a folder of its own")
   }
 
   /// Removes a stale socket; a living one, or anything that is no socket, is an error.
@@ -138,7 +181,7 @@ public struct ListeningSocket: Sendable {
     // EAGAIN is a full backlog and EACCES somebody else's socket: both may be alive.
     guard connected != 0, errno == ECONNREFUSED || errno == ENOENT else {
       throw ListenError(
-        "another process listens on \(path); is bmsd already running? (`bmsd status`, "
+        "another process listens on \(path); is bmsd already running? (see "
           + "`ss -xlp`)")
     }
     guard unlink(path) == 0 || errno == ENOENT else {
@@ -198,7 +241,7 @@ public struct ListeningSocket: Sendable {
       Glibc.close(descriptor)
       if code == EADDRINUSE {
         throw ListenError(
-          "another process listens on \(address); is bmsd already running? (`bmsd status`, "
+          "another process listens on \(address); is bmsd already running? (see "
             + "`ss -tlp`)")
       }
       throw failure("cannot bind \(address)", code)

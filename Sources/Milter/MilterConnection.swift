@@ -34,8 +34,9 @@ public protocol MilterConnection: AnyObject {
   func envelopeRecipient(_ arguments: [MailText], _ mta: borrowing MTA) -> MilterReply
   /// DATA.
   func data(_ mta: borrowing MTA) -> MilterReply
-  /// A command the MTA does not know.
-  func unknown(_ command: MailText, _ mta: borrowing MTA) -> MilterReply
+  /// A command the MTA does not know. Its text is not passed on: libmilter does not make sure that
+  /// it ends within its packet.
+  func unknown(_ mta: borrowing MTA) -> MilterReply
   /// One header field.
   func header(_ field: HeaderField, _ mta: borrowing MTA) -> MilterReply
   /// The header section ended.
@@ -59,4 +60,11 @@ public protocol MilterConnectionFactory: Sendable {
   var negotiation: Negotiation { get }
   /// Called at negotiation, on any thread.
   func makeConnection() -> any MilterConnection
+  /// The answer to a session or a message that is not let in; called for each.
+  func reply(to refusal: SessionGate.Refusal) -> SMTPReply
+}
+
+extension MilterConnectionFactory {
+  /// The plain answer.
+  public func reply(to refusal: SessionGate.Refusal) -> SMTPReply { refusal.reply }
 }

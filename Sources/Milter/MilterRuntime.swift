@@ -18,6 +18,22 @@ public enum MilterRuntime {
 
   static var service: Service? { current.withLock { $0 } }
 
+  /// What was agreed in each of libmilter's contexts. A context may serve a second connection
+  /// (QUIT_NC) after its session object is gone. libmilter does not tell when it frees one, so an
+  /// entry stays until its address negotiates again: at most one for each session open at once.
+  private static let agreements = Mutex<[UInt: Agreement]>([:])
+
+  static func remember(_ agreement: Agreement, of context: OpaquePointer) {
+    let address = UInt(bitPattern: context)
+    agreements.withLock { $0[address] = agreement }
+  }
+
+  /// Without a negotiation every step is answered.
+  static func agreement(of context: OpaquePointer) -> Agreement {
+    let address = UInt(bitPattern: context)
+    return agreements.withLock { $0[address] } ?? .none
+  }
+
   /// libmilter's default of 65,535 bytes makes it hang up on the headers that Postfix allows.
   static let maximumDataSize = 1_048_575
 

@@ -11,20 +11,20 @@ internal import Mail
 final class MilterSession {
   let agreement: Agreement
   private let connection: (any MilterConnection)?
+  private let factory: any MilterConnectionFactory
   private let gate: SessionGate
-  /// Set when this session, or its present message, is not let in.
-  private let sessionRefusal: SessionGate.Refusal?
-  private var messageRefusal: SessionGate.Refusal?
-  private var isInMessage = false
+  /// The answer when this session, or its present message, is not let in.
+  private let sessionRefusal: SMTPReply?
+  private var messageRefusal: SMTPReply?
+  /// Whether the gate counts the present message.
+  private var isCounted = false
 
-  init(
-    _ connection: (any MilterConnection)?, _ agreement: Agreement, _ gate: SessionGate,
-    refusal: SessionGate.Refusal?
-  ) {
-    self.connection = connection
+  init(_ service: MilterRuntime.Service, _ agreement: Agreement, refusal: SessionGate.Refusal?) {
     self.agreement = agreement
-    self.gate = gate
-    sessionRefusal = refusal
+    gate = service.gate
+    factory = service.factory
+    connection = refusal == nil ? service.factory.makeConnection() : nil
+    sessionRefusal = refusal.map { service.factory.reply(to: $0) }
   }
 
   /// Runs a step of the connection object, unless the session or message is not let in.
@@ -33,24 +33,35 @@ final class MilterSession {
     _ body: (any MilterConnection, borrowing MTA) -> MilterReply
   ) -> sfsistat {
     let mta = MTA(context: context, leadingSpace: agreement.leadingSpace)
-    guard let connection, sessionRefusal == nil, messageRefusal == nil else {
-      let refusal = sessionRefusal ?? messageRefusal ?? .draining
-      return status(.refuse(refusal.reply), step, mta)
+    if let refusal = sessionRefusal ?? messageRefusal { return status(.refuse(refusal), step, mta) }
+    guard let connection else { return SMFIS_TEMPFAIL }
+    let reply = body(connection, mta)
+    switch (step, reply) {
+    case (.recipient, .proceed), (.recipient, .accept):
+      if !isCounted {
+        isCounted = true
+        gate.messageBegan()
+      }
+    case (.data, .refuse) where !agreement.unanswered.contains(.data):
+      // libmilter takes the message for ended and lets no abort through.
+      let status = status(reply, step, mta)
+      abort()
+      return status
+    default: break
     }
-    return status(body(connection, mta), step, mta)
+    return status(reply, step, mta)
   }
 
   func beginMessage() {
     endMessage()
-    guard sessionRefusal == nil else { return }
-    messageRefusal = gate.admitMessage()
-    isInMessage = messageRefusal == nil
+    guard sessionRefusal == nil, let refusal = gate.admitMessage() else { return }
+    messageRefusal = factory.reply(to: refusal)
   }
 
   func endMessage() {
     messageRefusal = nil
-    if isInMessage {
-      isInMessage = false
+    if isCounted {
+      isCounted = false
       gate.messageEnded()
     }
   }
@@ -63,7 +74,7 @@ final class MilterSession {
   func close() {
     endMessage()
     connection?.close()
-    if sessionRefusal == nil { gate.sessionEnded() }
+    gate.sessionEnded(wasTurnedAway: sessionRefusal != nil)
   }
 
   private func status(_ reply: MilterReply, _ step: Steps, _ mta: borrowing MTA) -> sfsistat {
@@ -73,8 +84,7 @@ final class MilterSession {
     case .proceed: return SMFIS_CONTINUE
     case .accept: return SMFIS_ACCEPT
     case .discard: return SMFIS_DISCARD
-    case .skipBody:
-      return step == .body && agreement.canSkipBody ? SMFIS_SKIP : SMFIS_CONTINUE
+    case .skipBody: return step == .body && agreement.canSkipBody ? SMFIS_SKIP : SMFIS_CONTINUE
     case .refuse(let reply):
       // A multi-line reply is not allowed at CONNECT. Where the text is not taken, the refusal
       // stands with the MTA's own.

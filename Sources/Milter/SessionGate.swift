@@ -13,18 +13,20 @@ public final class SessionGate: Sendable {
   public struct Counts: Sendable, Equatable {
     /// Open sessions, without those turned away.
     public var sessions = 0
-    /// Messages between MAIL and their end.
+    /// Messages that have a recipient and have not ended.
     public var messages = 0
     /// Sessions turned away since the start.
     public var turnedAway = 0
+    /// Sessions turned away whose MTA has not hung up yet: they hold a descriptor each.
+    public var lingering = 0
     /// Whether the daemon drains.
     public var isDraining = false
   }
 
   /// Why a session or a message is not let in; both are answered 451 4.3.2.
-  public enum Refusal: Sendable, Equatable {
+  public enum Refusal: String, Sendable, Equatable {
     /// As many sessions as allowed are open.
-    case full
+    case full = "too-many-sessions"
     /// The daemon is stopping.
     case draining
 
@@ -36,6 +38,10 @@ public final class SessionGate: Sendable {
       }
     }
   }
+
+  /// How many sessions that were turned away may linger; the next one is hung up on. The limit of
+  /// descriptors must have room for these beside the sessions let in.
+  public static let maximumLingering = 64
 
   private struct State: Sendable {
     var counts = Counts()
@@ -61,6 +67,7 @@ public final class SessionGate: Sendable {
     state.withLock { state in
       if state.counts.isDraining || state.counts.sessions >= state.limit {
         state.counts.turnedAway += 1
+        state.counts.lingering += 1
         return state.counts.isDraining ? .draining : .full
       }
       state.counts.sessions += 1
@@ -68,15 +75,21 @@ public final class SessionGate: Sendable {
     }
   }
 
-  func sessionEnded() { state.withLock { $0.counts.sessions -= 1 } }
-
-  func admitMessage() -> Refusal? {
+  func sessionEnded(wasTurnedAway: Bool) {
     state.withLock { state in
-      if state.counts.isDraining { return .draining }
-      state.counts.messages += 1
-      return nil
+      if wasTurnedAway { state.counts.lingering -= 1 } else { state.counts.sessions -= 1 }
     }
   }
+
+  /// Whether so many sessions linger after they were turned away that politeness must end.
+  var isOverrun: Bool { state.withLock { $0.counts.lingering > Self.maximumLingering } }
+
+  func admitMessage() -> Refusal? {
+    state.withLock { $0.counts.isDraining ? .draining : nil }
+  }
+
+  /// The MTA has a recipient for the message: from now on a drain waits for it.
+  func messageBegan() { state.withLock { $0.counts.messages += 1 } }
 
   func messageEnded() { state.withLock { $0.counts.messages -= 1 } }
 }

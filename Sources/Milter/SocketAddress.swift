@@ -19,6 +19,15 @@ public enum SocketAddress: Sendable, Equatable {
   /// Whether it is a unix socket.
   public var isLocal: Bool { if case .unix = self { true } else { false } }
 
+  /// Whether it listens on every address of the machine.
+  public var isWildcard: Bool {
+    switch self {
+    case .unix: false
+    case .inet(let host, _): host == nil || host == "0.0.0.0"
+    case .inet6(let host, _): host == nil || host == "::"
+    }
+  }
+
   /// Reads one of the spellings; nil when it is none of them.
   public init?(_ text: String) {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
@@ -70,6 +79,15 @@ extension SocketAddress: CustomStringConvertible {
     case .unix(let path): "unix:\(path)"
     case .inet(let host, let port): host.map { "inet:\(port)@\($0)" } ?? "inet:\(port)"
     case .inet6(let host, let port): host.map { "inet6:\(port)@\($0)" } ?? "inet6:\(port)"
+    }
+  }
+
+  /// Sendmail's spelling, for `S=`, which always names a host.
+  public var sendmailDescription: String {
+    switch self {
+    case .unix(let path): "unix:\(path)"
+    case .inet(let host, let port): "inet:\(port)@\(host ?? "127.0.0.1")"
+    case .inet6(let host, let port): "inet6:\(port)@\(host ?? "::1")"
     }
   }
 

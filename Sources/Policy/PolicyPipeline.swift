@@ -140,6 +140,9 @@ package final class PolicyPipeline: Sendable {
     var answered: Steps = [.recipient]
     for stage in Stage.allCases where !modules(at: stage).isEmpty { steps.insert(stage.step) }
     if steps.contains(.data) { answered.insert(.data) }
+    // An MTA may put the last piece of the body into the end-of-message packet. libmilter asks the
+    // body callback first and, when that answers no-reply, never comes to the end of message.
+    if steps.contains(.body) { answered.insert(.body) }
     if logsHeaders { steps.insert(.header) }
     // A hold can be asked for by any module's verdict.
     let actions = modules.reduce(Actions.quarantine.union(.deleteRecipients)) {

@@ -14,19 +14,27 @@ extension Runner {
   ) -> SMTPReply? {
     guard var held = message?.held else { return nil }
     var refusal: SMTPReply?
-    for index in held.indices where refusal == nil && held[index].stage >= stage {
+    // What our own trouble could not defer at RCPT, because the mail did not come by SMTP, it
+    // defers here: it must not pass as if the module had run.
+    let ofConnection = t.isNotSMTP ? self.held.filter(\.isTrouble) : []
+    held = ofConnection + held
+    for index in held.indices where refusal == nil {
+      let isTrouble = t.isNotSMTP && held[index].isTrouble
+      guard held[index].stage >= stage || isTrouble else { continue }
       let effect = effect(
-        of: held[index].verdict, held[index].module, on: t.recipients, t, at: held[index].stage)
+        of: held[index].verdict, held[index].module, on: t.recipients, t,
+        at: isTrouble ? stage : held[index].stage)
       guard isFinal else {
         if effect == .enforced { refusal = held[index].verdict.reply }
         continue
       }
-      guard held[index].verdict.reply != nil || !held[index].isLogged else { continue }
+      let bites = effect == .enforced && held[index].verdict.reply != nil
+      guard bites || !held[index].isLogged else { continue }
       held[index].isLogged = true
       held[index].wasAnswered = true
       refusal = conclude(held[index].decision(effect, for: nil), t)
     }
-    if isFinal { message?.held = held }
+    if isFinal { message?.held = Array(held.dropFirst(ofConnection.count)) }
     return refusal
   }
 
@@ -100,7 +108,12 @@ extension Runner {
     if !module.concerns(recipients) { return .onlyTo }
     // The rest protects mail from refusals; that a module lets it through needs no protection.
     if case .accept = verdict { return .enforced }
+    if verdict.reply != nil, module.yieldsToAccept, isAccepted(before: module, recipients) {
+      return .accepted
+    }
     if stage <= .recipient, verdict.reply != nil, t.isNotSMTP { return .notSMTP }
+    // Whom nothing may refuse is still not to get mail that a module should have looked at.
+    if verdict.reason?.isTrouble == true { return .enforced }
     if !module.isProtective, !recipients.isEmpty,
       recipients.allSatisfy({ pipeline.network.alwaysAccept.contains($0.mailbox) })
     {

@@ -15,6 +15,10 @@ struct MessageState {
   var discarded: [Recipient] = []
   /// What the client was told last, if that was a refusal.
   var lastRefusal: SMTPReply?
+  /// Modules that are not asked about further header fields or chunks.
+  var settled: Set<Int> = []
+  /// Whether the modules of DATA were asked.
+  var wasDataAsked = false
   /// Whether the message as a whole was refused before its end.
   var isRefused = false
   var record: TransactionRecord
@@ -158,15 +162,24 @@ extension Runner {
     defer { clock.answered() }
     guard let t = message?.transaction else { return .proceed }
     note(macros)
-    ask(.data, t) { session, t in try session.data?.data(t) }
+    askData(t)
     guard let refusal = firstRefusal(from: .data, t) else { return .proceed }
     message?.isRefused = true
     message?.lastRefusal = refusal
     return .refuse(refusal)
   }
 
+  /// An MTA of protocol 2 or 3 sends no DATA: then the first step after it is the moment, and the
+  /// answer waits for the end of message.
+  private func askData(_ t: Transaction) {
+    guard message?.wasDataAsked == false else { return }
+    message?.wasDataAsked = true
+    ask(.data, t) { session, t in try session.data?.data(t) }
+  }
+
   package func header(_ field: HeaderField) -> MilterReply {
     guard let t = message?.transaction else { return .proceed }
+    askData(t)
     t.size += field.name.bytes.count + field.rawValue.bytes.count + 3
     if pipeline.logsHeaders { DecisionLog(self).header(field, t) }
     ask(.header, t) { session, t in try session.header?.header(field, t) }
@@ -176,6 +189,7 @@ extension Runner {
   package func endOfHeaders(_ macros: Macros) -> MilterReply {
     guard let t = message?.transaction else { return .proceed }
     note(macros)
+    askData(t)
     ask(.endOfHeaders, t) { session, t in try session.endOfHeaders?.endOfHeaders(t) }
     return .proceed
   }
@@ -200,10 +214,11 @@ extension Runner {
     defer { clock.answered() }
     guard let t = message?.transaction else { return .proceed }
     note(macros)
-    if firstRefusal(from: .header, t, isFinal: false) == nil {
+    askData(t)
+    if firstRefusal(from: .data, t, isFinal: false) == nil {
       ask(.message, t) { session, t in try session.message?.message(t) }
     }
-    if let reply = firstRefusal(from: .header, t) {
+    if let reply = firstRefusal(from: .data, t) {
       finish(.refused(reply))
       return .refuse(reply)
     }

@@ -46,7 +46,8 @@ package final class Runner {
     connection.hostName = macros["j"]
     connection.daemonName = macros["{daemon_name}"]
     connection.daemonPort = macros["{daemon_port}"]
-    connection.daemonAddress = macros["{daemon_addr}"] ?? macros["{if_addr}"]
+    // Sendmail's {daemon_addr} is where it listens, often 0.0.0.0; {if_addr} is where it was reached.
+    connection.daemonAddresses = ["{daemon_addr}", "{if_addr}"].compactMap { macros[$0] }
     connection.reverseName = macros["{client_ptr}"]
     DecisionLog(self).connected()
     ask(.connect, opening) { session, t in try session.connect?.connect(t) }
@@ -111,6 +112,10 @@ package final class Runner {
     let session = sessions[index]
     let module = session.module
     guard !isSkipped(module, recipients ?? t.recipients) else { return nil }
+    // The sender chooses how many fields and chunks there are: who has spoken, or failed, on one of
+    // them is not asked about the rest.
+    let isRepeated = stage == .header || stage == .body
+    if isRepeated, message?.settled.contains(index) == true { return nil }
     t.stage = stage
     t.deadline = clock.deadline(at: stage)
     t.running = module
@@ -121,7 +126,9 @@ package final class Runner {
       verdict = try body(session, t) ?? .proceed
     } catch {
       verdict = failed(module, error, t)
+      if isRepeated { message?.settled.insert(index) }
     }
+    if isRepeated, verdict != .proceed { message?.settled.insert(index) }
     let duration = pipeline.services.time.monotonic - began
     t.running = nil
     if clock.spend(duration, at: stage) { DecisionLog(self).overran(module, stage, duration, t) }
@@ -132,7 +139,8 @@ package final class Runner {
 
   /// Our own trouble is never a 5yz.
   private func failed(_ module: ConfiguredModule, _ error: any Error, _ t: Transaction) -> Verdict {
-    let reason = Reason(module: module.name, code: "error", detail: String(describing: error))
+    let reason = Reason(
+      module: module.name, code: Reason.troubleCode, detail: String(describing: error))
     DecisionLog(self).failed(module, reason, t)
     switch module.onError {
     case .skip: return .proceed
@@ -145,10 +153,16 @@ package final class Runner {
   private func isSkipped(_ module: ConfiguredModule, _ recipients: [Recipient]) -> Bool {
     if module.isForStrangersOnly, isOurUser { return true }
     guard module.yieldsToAccept else { return false }
-    return (held + (message?.held ?? [])).contains {
-      $0.isAccept && $0.module.mode == .enforce && $0.module.index < module.index
-        && $0.module.concerns(recipients)
+    return isAccepted(before: module, recipients)
+  }
+
+  /// Whether an earlier module accepts what `module` would judge.
+  func isAccepted(before module: ConfiguredModule, _ recipients: [Recipient]) -> Bool {
+    func accepts(_ verdict: HeldVerdict) -> Bool {
+      verdict.isAccept && verdict.module.mode == .enforce && verdict.module.index < module.index
+        && verdict.module.concerns(recipients)
     }
+    return held.contains(where: accepts) || message?.held.contains(where: accepts) ?? false
   }
 
   private var isOurUser: Bool {
@@ -180,6 +194,8 @@ struct HeldVerdict {
 
   var stage: Stage { decision.stage }
   var verdict: Verdict { decision.verdict }
+  /// A refusal because a module failed.
+  var isTrouble: Bool { verdict.reply != nil && verdict.reason?.isTrouble == true }
   var isAccept: Bool { if case .accept = verdict { true } else { false } }
 
   func decision(_ effect: Decision.Effect, for recipient: MailText?) -> Decision {

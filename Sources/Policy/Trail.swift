@@ -20,6 +20,8 @@ package struct Decision: Sendable, Equatable {
     case alwaysAccept = "always-accept"
     /// The client authenticated, so what was held against the connection no longer counts.
     case authenticated = "cancelled-by-auth"
+    /// An earlier module accepted the client, the sender or the message.
+    case accepted = "accepted-before"
     /// Mail that did not come by SMTP is never refused.
     case notSMTP = "not-smtp"
     /// Nobody was told: the client left first, or an earlier module's refusal was told instead.

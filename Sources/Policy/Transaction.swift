@@ -39,7 +39,7 @@ final class ConnectionContext {
   var hostName: MailText?
   var daemonName: MailText?
   var daemonPort: MailText?
-  var daemonAddress: MailText?
+  var daemonAddresses: [MailText] = []
   var reverseName: MailText?
   var messageCount = 0
   var authentication: Authentication?
@@ -93,7 +93,7 @@ package final class Transaction {
   /// The name of the MTA's listener, `{daemon_name}`.
   package var daemonName: MailText? { connection.daemonName }
   /// The address at which the MTA was reached, where it tells.
-  package var daemonAddress: MailText? { connection.daemonAddress }
+  package var daemonAddresses: [MailText] { connection.daemonAddresses }
   /// The PTR name whether or not it leads back to the address, `{client_ptr}`; `peer.hostName` is
   /// the one that does.
   package var reverseName: MailText? { connection.reverseName }
@@ -124,7 +124,8 @@ package final class Transaction {
   /// Counts misbehaviour of the client, for the connection's life. In `observe` nothing is counted:
   /// what would bite never becomes live from there.
   package func addDemerits(_ count: Int) {
-    guard let running, running.mode == .enforce else { return }
+    // A module that enforces for some only observes the connection, which brings mail for all.
+    guard let running, running.mode == .enforce, running.onlyTo.items.isEmpty else { return }
     connection.facts[DemeritsFact.self] = (connection.facts[DemeritsFact.self] ?? 0) + count
   }
 

@@ -59,6 +59,12 @@ package struct Reason: Sendable, Equatable {
   /// The option that decided, `helo.reject_numeric`; `Configuration` knows its file and line.
   package let option: String?
 
+  /// The code of a module that threw.
+  package static let troubleCode = "error"
+
+  /// Whether it is our own trouble that decided, not the mail.
+  var isTrouble: Bool { code == Self.troubleCode }
+
   package init(module: String, code: String, detail: String = "", option: String? = nil) {
     self.module = module
     self.code = code

@@ -12,7 +12,7 @@ struct BMSD: ParsableCommand {
     discussion: """
       bmsd runs behind Postfix or Sendmail as a milter and reads one file, /etc/mail/bms.conf. \
       Exit status: 0 well, 1 a difference was found or mail would be refused, 64 wrong usage, \
-      65 bad data, 66 no such file, 69 not available, 78 a fault in the configuration.
+      66 no such file, 69 not available, 78 a fault in the configuration.
       """,
     version: "0.1.0",
     subcommands: [

@@ -58,7 +58,7 @@ struct TrialReport {
   private func why(_ decision: Decision) -> String {
     guard let reason = decision.verdict.reason else { return decision.note ?? "" }
     var text = reason.code
-    if !reason.detail.isEmpty { text += ": \(MailText(reason.detail))" }
+    if !reason.detail.isEmpty { text += ": \(LineHandler.escaped(reason.detail))" }
     if let option = reason.option {
       let origin = configuration.location(of: option).map { ", \($0)" } ?? ""
       text += " (\(option)\(origin))"
@@ -96,15 +96,17 @@ struct TrialReport {
 
   /// Lines around a change that are shown with it.
   private static let context = 3
-  /// Messages with more lines are compared by their header only: the comparison is quadratic where
-  /// all lines differ.
+  /// Lines beyond these are not compared: the comparison is quadratic where all lines differ.
   private static let maximumLines = 5000
 
   /// A unified difference of the message, nothing where there is none.
   var diff: [String] {
     let before = lines(outcome.before)
     let after = lines(outcome.after)
-    guard before != after else { return ["The message stays as it is, byte for byte."] }
+    if outcome.before.bytes == outcome.after.bytes {
+      return ["The message stays as it is, byte for byte."]
+    }
+    if before == after { return ["The message changes beyond what is compared line by line."] }
     let changes = after.difference(from: before)
     let removed = Set(
       changes.removals.map { if case .remove(let offset, _, _) = $0 { offset } else { -1 } })

@@ -33,7 +33,7 @@ extension LiveTests {
       let address = Peer.Address.inet(IPAddress(v4: 0xC000_0207), port: 4321)
       let all: [Event] = [
         .connect(Peer(hostName: Self.hostile, address: address)), .hello(Self.hostile),
-        .unknown(Self.hostile), .sender([Self.hostile, "SIZE=1", Self.hostile]),
+        .unknown, .sender([Self.hostile, "SIZE=1", Self.hostile]),
         .recipient(["<>", "", Self.hostile]), .data, .header(field), .endOfHeaders,
         .body([0x00, 0xE9, 0x0D]),
         .body([0x0A, 0x00]), .endOfMessage, .close,

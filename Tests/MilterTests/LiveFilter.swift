@@ -12,7 +12,7 @@ import Testing
 /// What a connection object saw, and what came of its edits.
 enum Event: Sendable, Equatable {
   case connect(Peer), hello(MailText), sender([MailText]), recipient([MailText]), data
-  case unknown(MailText), header(HeaderField), endOfHeaders, body([UInt8]), endOfMessage
+  case unknown, header(HeaderField), endOfHeaders, body([UInt8]), endOfMessage
   case abort, close
   case macro(String, MailText?), applied(Bool), progressed(Bool)
 }
@@ -94,8 +94,8 @@ private final class PlannedConnection: MilterConnection {
     step(.recipient(arguments), mta)
   }
   func data(_ mta: borrowing MTA) -> MilterReply { step(.data, mta) }
-  func unknown(_ command: MailText, _ mta: borrowing MTA) -> MilterReply {
-    step(.unknown(command), mta)
+  func unknown(_ mta: borrowing MTA) -> MilterReply {
+    step(.unknown, mta)
   }
   func header(_ field: HeaderField, _ mta: borrowing MTA) -> MilterReply {
     step(.header(field), mta)

@@ -32,7 +32,8 @@ extension LiveTests {
       let live = try LiveFilter.open()
       #expect(filter.gate.counts.sessions == 1)
       try Self.walk(live, steps)
-      #expect(filter.gate.counts.messages == ((3...8).contains(steps) ? 1 : 0))
+      // Counted from the first accepted recipient on.
+      #expect(filter.gate.counts.messages == ((4...8).contains(steps) ? 1 : 0))
       if politely { try live.client.quit() } else { live.client.closeAbruptly() }
       let (isClosed, events) = live.journal.afterClose()
       #expect(isClosed)
@@ -75,6 +76,15 @@ extension LiveTests {
       let events = try live.events()
       #expect(events.filter { $0 == .endOfMessage }.count == 2)
       #expect(Self.ends(events) == [.abort, .close])
+    }
+
+    @Test func mailInAMessageBeginsAnother() throws {
+      let live = try LiveFilter.open()
+      try live.beginMessage()
+      try live.beginMessage()
+      #expect(try LiveFilter.get().gate.counts.messages == 1)
+      #expect(try live.client.endOfMessage().reply == .proceed)
+      #expect(Self.ends(try live.events()) == [.abort, .close])
     }
 
     @Test func closeWithoutConnect() throws {

@@ -96,7 +96,9 @@ import Testing
     "\u{1B}[2J\u{1B}]0;owned\u{7}", "a\r\n<6>4ZBC: ref=0000000000 verdict=accept", "a\nb", "a\rb",
     "nul\u{0}byte", MailText([0xE9, 0x80, 0xFF, 0xC3]), "100%s%n%%", "\"quoted\" 'text'",
     "back\\slash\\",
-    "\\\" verdict=accept x=\"", "a=b verdict=accept", "\u{202E}gpj.exe", "\u{200B}\u{FEFF}",
+    "\\\" verdict=accept x=\"", "\"\u{301} verdict=accept x=\"\u{301}",
+    "a=b verdict=accept",
+    "\u{202E}gpj.exe", "\u{200B}\u{FEFF}",
     "\u{2028}\u{2029}\u{85}", "\u{7F}\u{9B}31m", MailText([0xC0, 0x80]),
     MailText([0xED, 0xA0, 0x80]),
     "", " ", "\t", "{\"a\":1}", "</script>", "\u{10FFFF}\u{E000}", "\u{1F4A9}",
@@ -179,26 +181,26 @@ import Testing
   /// Reads a line of the text format as a careful reader would: `key=value` or `key="va\"lue"`.
   private static func fields(of line: String) -> [(String, String)] {
     guard let start = line.firstRange(of: ": ref=") else { return [] }
-    var rest = Array(line[start.lowerBound...].dropFirst(2))[...]
+    var rest = Array(line.unicodeScalars[start.lowerBound...].dropFirst(2))[...]
     var found: [(String, String)] = []
     while !rest.isEmpty {
-      let key = String(rest.prefix { $0 != "=" })
-      rest = rest.dropFirst(key.count + 1)
-      var value = ""
+      let key = String(String.UnicodeScalarView(rest.prefix { $0 != "=" }))
+      rest = rest.dropFirst(key.unicodeScalars.count + 1)
+      var value = String.UnicodeScalarView()
       if rest.first == "\"" {
         rest = rest.dropFirst()
         var isEscaped = false
-        while let character = rest.first, character != "\"" || isEscaped {
-          isEscaped = character == "\\" && !isEscaped
-          value.append(character)
+        while let scalar = rest.first, scalar != "\"" || isEscaped {
+          isEscaped = scalar == "\\" && !isEscaped
+          value.append(scalar)
           rest = rest.dropFirst()
         }
         rest = rest.dropFirst()
       } else {
-        value = String(rest.prefix { $0 != " " })
+        value.append(contentsOf: rest.prefix { $0 != " " })
         rest = rest.dropFirst(value.count)
       }
-      found.append((key, value))
+      found.append((key, String(value)))
       rest = rest.dropFirst()
     }
     return found

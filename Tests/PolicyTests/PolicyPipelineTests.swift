@@ -103,7 +103,7 @@ import Testing
     let all: [any PolicyModule.Type] = [Painter.self, Needy.self]
     let wanted = try negotiation(all, "[two]")
     #expect(wanted.steps == Self.envelope.union([.data, .body]))
-    #expect(wanted.answered == [.recipient, .data])
+    #expect(wanted.answered == [.recipient, .data, .body])
     #expect(wanted.actions == [.quarantine, .deleteRecipients, .replaceBody])
     #expect(try negotiation(all, "[two]\nmode = off").answered == [.recipient])
   }

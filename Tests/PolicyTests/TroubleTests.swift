@@ -73,6 +73,13 @@ import Testing
     #expect(result.record?.ending == .accepted)
   }
 
+  @Test func overrunIsSaidOnce() throws {
+    let result = try Conversation().from().to().from().to()
+      .run("[one]\nconnect = wait 12\nhelo = wait 12\nmail = wait 12", modules: Self.two)
+    #expect(
+      result.log.filter { $0[.reason] == "deadline-overrun" }.map { $0[.stage] } == ["helo"])
+  }
+
   @Test func anAnswerBeginsAnew() throws {
     let result = try Conversation().from().to("<a@x.org>", "<b@x.org>", "<c@x.org>")
       .run("[one]\nmail = wait 8\nrcpt = wait 11", modules: Self.two)

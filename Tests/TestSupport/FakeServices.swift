@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-internal import Environment
-internal import Policy
+package import Environment
+package import Policy
 internal import Synchronization
 
 /// A clock that stands still until a test moves it.
@@ -51,5 +51,18 @@ package struct FakeFiles: FileSource {
   package func read(_ path: String) throws -> [UInt8] {
     guard let bytes = contents[path] else { throw Missing() }
     return bytes
+  }
+}
+
+extension Services {
+  /// A world of its own that stands still: no files but these, nothing written anywhere but to
+  /// `trail` and `log`.
+  package static func fake(
+    files: [String: String] = [:], trail: any DecisionTrail = MemoryTrail(capacity: 100),
+    log: LogCollector = LogCollector()
+  ) -> Services {
+    Services(
+      time: FakeTime(), random: FakeRandom(), files: FakeFiles(files), trail: trail,
+      log: log.logger())
   }
 }

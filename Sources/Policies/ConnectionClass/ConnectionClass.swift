@@ -50,7 +50,9 @@ package enum ClientClassFact: Fact {
 /// Classifies the client: the first module, since all others ask what kind of client they see.
 ///
 /// Decides nothing by itself. AUTH makes a client internal from then on (its macros come with every
-/// MAIL). A peer without an IP address is a process of this machine and classed as 127.0.0.1.
+/// MAIL). A local socket is a process of this machine and classed as 127.0.0.1, and so is a peer
+/// without an address that the MTA calls localhost; any other without an address is a stranger, such
+/// as a client whose address a proxy did not tell.
 package struct ConnectionClass: PolicyModule {
   package typealias Options = NetworkOptions
   package static var provides: [any Fact.Type] { [ClientClassFact.self] }
@@ -92,12 +94,18 @@ package struct ConnectionClass: PolicyModule {
   }
 
   func classify(_ t: Transaction) -> ClientClass {
-    let local = IPAddress(v4: 0x7F00_0001)
-    let ip = t.peer.ip ?? local
+    let ip = t.peer.ip ?? (isOfThisMachine(t) ? IPAddress(v4: 0x7F00_0001) : nil)
     return ClientClass(
-      isInternal: internalConnect.contains(ip), isTrusted: trustedRelay.contains(ip),
-      isLoopback: ip.isLoopback, isAuthenticated: false, reverseName: reverseName(t.peer),
+      isInternal: ip.map { internalConnect.contains($0) } ?? false,
+      isTrusted: ip.map { trustedRelay.contains($0) } ?? false,
+      isLoopback: ip?.isLoopback ?? false, isAuthenticated: false,
+      reverseName: reverseName(t.peer),
       ownName: hostname.isEmpty ? t.hostName : MailText(hostname))
+  }
+
+  private func isOfThisMachine(_ t: Transaction) -> Bool {
+    if case .unix = t.peer.address { return true }
+    return t.isNotSMTP || t.peer.hostName.lowercased == "localhost"
   }
 
   private func reverseName(_ peer: Peer) -> ClientClass.ReverseName {

@@ -92,7 +92,7 @@ package struct Helo: PolicyModule {
       return false
     }
     // The machine's own public address: our MTA talking to itself, with our name rightly.
-    if let own = t.daemonAddress, let ip = t.peer.ip, IPAddress(own.description) == ip {
+    if let ip = t.peer.ip, t.daemonAddresses.contains(where: { Self.address($0) == ip }) {
       t.note("our own address")
       return false
     }
@@ -128,6 +128,12 @@ package struct Helo: PolicyModule {
       Reason(
         module: Options.name, code: Code.ownName.rawValue, detail: "\(name)",
         option: isListed ? "helo.hello_blacklist" : "network.hostname"))
+  }
+
+  /// Sendmail writes `IPv6:` before such an address.
+  private static func address(_ text: MailText) -> IPAddress? {
+    let text = text.description
+    return IPAddress(text.lowercased().hasPrefix("ipv6:") ? String(text.dropFirst(5)) : text)
   }
 
   /// Case and a final dot make no other name.

@@ -3,6 +3,7 @@
 
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Glibc
 
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,6 +24,7 @@ struct Run: ParsableCommand {
       for line in error.lines { Terminal.error("bmsd: \(line)") }
       throw ExitCode(error.status)
     }
-    throw ExitCode(daemon.run())
+    // libmilter's threads may still run: what exit(3) would take down, they may be using.
+    _exit(daemon.run())
   }
 }

@@ -52,7 +52,9 @@ struct Try: ParsableCommand {
     }
     let report = TrialReport(outcome, envelope, setup.configuration)
     for line in json ? report.json : report.text { print(line) }
-    if diff { for line in report.diff { print(line) } }
+    if diff {
+      for line in report.diff { print(json ? Terminal.json([("diff", .string(line))]) : line) }
+    }
     if outcome.isRefused { throw ExitCode(1) }
   }
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import Foundation
+import Mail
+import MilterClient
+import TestSupport
+import Testing
+
+extension WireTests {
+  /// TERM and INT: what is under way finishes, nothing new begins.
+  @Suite struct Stopping {
+    private static let restarting = "451 4.3.2 Service is restarting, please try again later"
+
+    @Test(arguments: [SIGTERM, SIGINT]) func messageUnderWayFinishes(signal: Int32) throws {
+      let bmsd = try BMSDProcess()
+      let busy = try bmsd.session()
+      try busy.greet()
+      #expect(try busy.begin() == .proceed)
+      let idle = try bmsd.session()
+      try idle.greet()
+      try idle.flush()
+      bmsd.signal(signal)
+      try bmsd.line("stopping: messages=1 sessions=2")
+      try bmsd.wait("the service manager") { $0.notifications.contains("STOPPING=1") ? true : nil }
+      // An old session begins no message, a new one not even itself.
+      #expect(try idle.begin().shown.hasPrefix(Self.restarting))
+      let new = try bmsd.session()
+      #expect(try new.connect("mx", .inet("192.0.2.7", port: 1)).shown.hasPrefix(Self.restarting))
+      #expect(try busy.rcpt(["<c@example.net>"]) == .proceed)
+      #expect(try busy.endOfMessage().reply == .proceed)
+      #expect(try bmsd.exitStatus() == 0)
+      #expect(!FileManager.default.fileExists(atPath: bmsd.socketPath))
+      #expect(bmsd.log.last == "<5>bmsd stopped")
+    }
+
+    @Test func nothingUnderWayEndsAtOnce() throws {
+      let bmsd = try BMSDProcess()
+      let idle = try bmsd.session()
+      try idle.greet()
+      try idle.flush()
+      let began = ContinuousClock.now
+      #expect(try bmsd.stop() == 0)
+      #expect(ContinuousClock.now - began < .seconds(10))
+    }
+
+    @Test func drainHasADeadline() throws {
+      var setup = BMSDProcess.Setup()
+      setup.milter = "drain = 1s"
+      let bmsd = try BMSDProcess(setup)
+      let busy = try bmsd.session()
+      try busy.greet()
+      #expect(try busy.begin() == .proceed)
+      let began = ContinuousClock.now
+      #expect(try bmsd.stop() == 0)
+      #expect(ContinuousClock.now - began >= .seconds(1))
+      #expect(bmsd.log.contains("<4>stopped with 1 messages unfinished; the MTA defers them"))
+      #expect(!FileManager.default.fileExists(atPath: bmsd.socketPath))
+    }
+
+    @Test func aSecondSignalMeansNow() throws {
+      var setup = BMSDProcess.Setup()
+      setup.milter = "drain = 10m"
+      let bmsd = try BMSDProcess(setup)
+      let busy = try bmsd.session()
+      try busy.greet()
+      #expect(try busy.begin() == .proceed)
+      bmsd.signal(SIGTERM)
+      try bmsd.line("stopping: ")
+      bmsd.signal(SIGTERM)
+      #expect(try bmsd.exitStatus() == 0)
+      #expect(!FileManager.default.fileExists(atPath: bmsd.socketPath))
+    }
+
+    @Test func aKilledOneLeavesASocketThatIsTakenOver() throws {
+      let bmsd = try BMSDProcess()
+      bmsd.signal(SIGKILL)
+      #expect(try bmsd.exitStatus() == 128 + SIGKILL)
+      #expect(FileManager.default.fileExists(atPath: bmsd.socketPath))
+      var setup = BMSDProcess.Setup()
+      setup.socket = "unix:\(bmsd.socketPath)"
+      let next = try BMSDProcess(setup)
+      #expect(try bmsd.serves())
+      #expect(try next.stop() == 0)
+    }
+  }
+}
