@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 @testable import BMSDaemon
+internal import Environment
 import Configuration
 import Policy
 import TestSupport

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-package import Environment
+internal import Environment
 package import Policy
 internal import Synchronization
 
