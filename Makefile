@@ -23,7 +23,7 @@ demo: build ## watch real mail go through a private Postfix and bmsd; KEEP=1 sta
 	Tests/Tools/demo $(BMSD)
 
 test: ## install what the tests need, build, run everything
-	Tests/Tools/install-packages build tests
+	Tests/Tools/install-packages --unpacked build tests
 	$(MAKE) lint unit-test build end-to-end
 
 unit-test: ## libraries, policies in process, and the wire through real libmilter

@@ -32,6 +32,7 @@ package final class Daemon: Sendable {
   /// every thread made later.
   package init(path: String) throws(StartFailure) {
     SignalLoop.blockSignals()
+    Self.occupyStandardDescriptors()
     self.path = path
     let writer = LogWriter(descriptor: STDERR_FILENO)
     self.writer = writer
@@ -82,6 +83,14 @@ package final class Daemon: Sendable {
       log.critical("libmilter's loop failed; its own message is in the system log")
     }
     return finish(EX_SOFTWARE)
+  }
+
+  /// Started with standard input, output or error closed, the first socket would become one of
+  /// them, and the log be written into it.
+  private static func occupyStandardDescriptors() {
+    var descriptor: Int32 = 0
+    repeat { descriptor = open("/dev/null", O_RDWR) } while (0...STDERR_FILENO).contains(descriptor)
+    if descriptor > STDERR_FILENO { close(descriptor) }
   }
 
   // MARK: reload

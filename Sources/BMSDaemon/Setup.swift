@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Addressing
 package import Configuration
 package import Environment
 internal import Glibc
@@ -58,6 +59,16 @@ package struct Setup: Sendable {
         configuration.fault(
           "no group \"\(milter.socketGroup)\" on this machine; is the MTA installed?",
           option: "milter.socket_group"))
+    }
+    let internalClients = configuration.settings(NetworkOptions.self).internalConnect
+    // Addresses that nobody has, far apart: a list that holds them all holds everybody.
+    if ["192.0.2.1", "198.51.100.1", "10.255.0.1"].compactMap({ IPAddress($0) })
+      .allSatisfy({ internalClients.contains($0) })
+    {
+      faults.append(
+        configuration.fault(
+          "every client is ours by this: HELO checks, bans and greylisting are for nobody",
+          option: "network.internal_connect", severity: .warning))
     }
     if milter.socket.isWildcard {
       faults.append(

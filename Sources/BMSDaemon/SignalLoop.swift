@@ -29,6 +29,8 @@ struct SignalLoop {
     var set = mask(reloading + stopping)
     pthread_sigmask(SIG_BLOCK, &set, nil)
     signal(SIGPIPE, SIG_IGN)
+    // One letter beside the signal that reloads: it must not be the end.
+    signal(SIGUSR2, SIG_IGN)
   }
 
   /// Serves signals until one stops the process.

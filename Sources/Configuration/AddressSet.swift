@@ -52,8 +52,15 @@ public struct AddressSet: Sendable, Equatable {
     if item.contains(where: { $0 == 0x20 || $0 == 0x09 }), item.first != UInt8(ascii: "\"") {
       return "\(name.quotedForFault) holds white space: put commas between addresses"
     }
+    if item.contains(UInt8(ascii: "*")) {
+      return "\(name.quotedForFault) would match nothing: write @example.org for a whole domain, "
+        + "user@ for a user of any"
+    }
+    if item.contains(UInt8(ascii: ";")) {
+      return "\(name.quotedForFault) holds a semicolon: put commas between addresses"
+    }
     let folded = MailText(item).lowercased.bytes[...]
-    if folded.last == at {
+    if folded.last == at, folded.count == 1 || folded.first != at {
       // Unquoted as an address would be, so that it equals the local part of one.
       let local = Mailbox(envelope: MailText(folded + [UInt8(ascii: "x")])).localPart
       guard !local.isEmpty else { return "'@' is no address: write user@example.org" }
@@ -62,6 +69,9 @@ public struct AddressSet: Sendable, Equatable {
     }
     let mailbox = Mailbox(envelope: MailText(folded))
     guard let domain = mailbox.domain else {
+      guard name.utf8.count <= 255 else {
+        return "\(name.quotedForFault) has no '@' and is too long for an address"
+      }
       let hint = name.contains(".") ? "@\(name) for the whole domain, or " : ""
       return "\(name.quotedForFault) has no '@': write \(hint)\(name)@ for that local part at any "
         + "domain, or a full address"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Addressing
+
 /// Where a filter listens, in the spellings of libmilter and of Postfix.
 ///
 /// `unix:/path`, `local:/path` or a bare `/path`; `inet:8891@127.0.0.1` or `inet:127.0.0.1:8891`;
@@ -38,15 +40,27 @@ public enum SocketAddress: Sendable, Equatable {
       guard let path = Self.path(rest) else { return nil }
       self = .unix(path: path)
     case "inet":
-      guard let (host, port) = Self.endpoint(rest) else { return nil }
+      guard let (host, port) = Self.endpoint(rest), Self.isHost(host, isIPv4: true) else {
+        return nil
+      }
       self = .inet(host: host, port: port)
     case "inet6":
-      guard let (host, port) = Self.endpoint(rest) else { return nil }
+      guard let (host, port) = Self.endpoint(rest), Self.isHost(host, isIPv4: false) else {
+        return nil
+      }
       self = .inet6(host: host, port: port)
     default:
       guard let path = Self.path(text) else { return nil }
       self = .unix(path: path)
     }
+  }
+
+  /// A name is looked up when the socket is opened; what looks like an address must be one, of the
+  /// right family.
+  private static func isHost(_ host: String?, isIPv4: Bool) -> Bool {
+    guard let host else { return true }
+    if let address = IPAddress(host) { return address.isIPv4 == isIPv4 }
+    return !host.contains(":") && !host.utf8.allSatisfy { (0x2E...0x39).contains($0) }
   }
 
   private static func path(_ text: String) -> String? {

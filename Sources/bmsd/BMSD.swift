@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import ArgumentParser
+internal import Glibc
 
 /// The one executable: the daemon and everything to look after it.
 @main
@@ -18,6 +19,25 @@ struct BMSD: ParsableCommand {
     subcommands: [
       Run.self, Check.self, Config.self, PipelineCommand.self, Try.self,
     ])
+
+  static func main() {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+      try flushOutput()
+    } catch {
+      // What was printed before a failure counts too, but not more than the failure.
+      exit(withError: error)
+    }
+  }
+
+  /// A redirected output that could not be written must not look like a success.
+  private static func flushOutput() throws {
+    guard fflush(nil) == 0 else {
+      Terminal.error("bmsd: the output could not be written: \(String(cString: strerror(errno)))")
+      throw ExitCode(EX_IOERR)
+    }
+  }
 }
 
 /// `--config FILE`, which every command takes.

@@ -29,8 +29,8 @@ extension LiveTests {
 
     @Test(arguments: 0...9, [true, false]) func vanishing(steps: Int, politely: Bool) throws {
       let filter = try LiveFilter.get()
+      try Self.expectIdle(filter)
       let live = try LiveFilter.open()
-      #expect(filter.gate.counts.sessions == 1)
       try Self.walk(live, steps)
       // Counted from the first accepted recipient on.
       #expect(filter.gate.counts.messages == ((4...8).contains(steps) ? 1 : 0))
@@ -41,11 +41,17 @@ extension LiveTests {
       try Self.expectIdle(filter)
     }
 
-    /// The counts go down with the last event or right behind it: a new session comes after both.
+    /// The counts go down right behind the last event. Each look is a session of its own, so it
+    /// sees one more than are left.
     private static func expectIdle(_ filter: LiveFilter) throws {
-      let next = try LiveFilter.open()
-      #expect(filter.gate.counts.sessions == 1 && filter.gate.counts.messages == 0)
-      _ = try next.events()
+      let end = ContinuousClock.now + .seconds(20)
+      var counts = SessionGate.Counts()
+      repeat {
+        let next = try LiveFilter.open()
+        counts = filter.gate.counts
+        try next.client.quit(waiting: true)
+      } while counts.sessions != 1 && ContinuousClock.now < end
+      #expect(counts.sessions == 1 && counts.messages == 0)
     }
 
     @Test(
@@ -69,6 +75,9 @@ extension LiveTests {
       try Self.walk(live, 9)
       try live.beginMessage()
       _ = try live.client.data()
+      // libmilter passes over a body without the end of the header, unless another session of the
+      // process negotiated that step away.
+      _ = try live.client.endOfHeaders()
       _ = try live.client.body([0x61])
       try live.client.abort()
       try live.beginMessage()
@@ -79,6 +88,7 @@ extension LiveTests {
     }
 
     @Test func mailInAMessageBeginsAnother() throws {
+      try Self.expectIdle(LiveFilter.get())
       let live = try LiveFilter.open()
       try live.beginMessage()
       try live.beginMessage()
@@ -165,6 +175,7 @@ extension LiveTests {
 
     @Test func sessionsOverTheLimitAreToldSo() throws {
       let filter = try LiveFilter.get()
+      try Self.expectIdle(filter)
       let first = try LiveFilter.open()
       filter.gate.setMaximumSessions(1)
       defer { filter.gate.setMaximumSessions(100) }

@@ -30,6 +30,15 @@ struct HeloCase: Sendable, CustomTestStringConvertible {
       name: "IPv4 address", conversation: stranger.hello("192.0.2.7"), code: .numeric,
       option: "helo.reject_numeric"),
     HeloCase(
+      name: "three octets", conversation: stranger.hello("192.0.2"), code: .numeric,
+      option: "helo.reject_numeric"),
+    HeloCase(
+      name: "leading zeros and a final dot", conversation: stranger.hello("192.000.02.7."),
+      code: .numeric, option: "helo.reject_numeric"),
+    HeloCase(
+      name: "an unclosed literal", conversation: stranger.hello("[192.0.2.7"), code: .numeric,
+      option: "helo.reject_numeric"),
+    HeloCase(
       name: "another's IPv4 address", conversation: stranger.hello("198.51.100.1"), code: .numeric,
       option: "helo.reject_numeric"),
     HeloCase(
@@ -87,7 +96,6 @@ struct HeloCase: Sendable, CustomTestStringConvertible {
     HeloCase(name: "IPv4 literal", conversation: stranger.hello("[192.0.2.7]")),
     HeloCase(name: "IPv6 literal", conversation: stranger.hello("[IPv6:2001:db8::7]")),
     HeloCase(name: "a name of digits", conversation: stranger.hello("192.0.2.7.example.com")),
-    HeloCase(name: "three octets", conversation: stranger.hello("192.0.2")),
     HeloCase(
       name: "numeric, allowed", conversation: stranger.hello("192.0.2.7"),
       config: "[helo]\nreject_numeric = no"),

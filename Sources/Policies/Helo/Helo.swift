@@ -54,6 +54,11 @@ package struct Helo: PolicyModule {
   let requiresName: Bool
 
   package init(_ settings: Settings<Options>, _ services: Services) throws(SetupError) {
+    if let glob = settings.helloBlacklist.items.first(where: { $0.contains("*") }) {
+      throw SetupError(
+        option: "helo.hello_blacklist",
+        "\"\(glob)\" matches nothing: names are compared as a whole, list each")
+    }
     blacklist = Set(settings.helloBlacklist.items.map { Self.folded(MailText($0)) })
     rejectsNumeric = settings.rejectNumeric
     requiresName = settings.require
@@ -102,7 +107,7 @@ package struct Helo: PolicyModule {
   /// `localhost` and the root are no names for an address that is neither.
   private func reverseNameVerdict(_ t: Transaction) -> Verdict {
     let names = [t.peer.hostName, t.reverseName ?? ""]
-    guard let name = names.first(where: { $0.lowercased == "localhost" || $0 == "." }) else {
+    guard let name = names.first(where: { Self.folded($0) == "localhost" || $0 == "." }) else {
       return .proceed
     }
     return .refuse(
@@ -111,7 +116,7 @@ package struct Helo: PolicyModule {
   }
 
   private func nameVerdict(_ name: MailText, _ t: Transaction) -> Verdict {
-    if rejectsNumeric, IPAddress(name.description) != nil {
+    if rejectsNumeric, Self.isNumeric(name) {
       return .refuse(
         .permanent(7, 1, "HELO name must not be a bare IP address"),
         Reason(
@@ -128,6 +133,15 @@ package struct Helo: PolicyModule {
       Reason(
         module: Options.name, code: Code.ownName.rawValue, detail: "\(name)",
         option: isListed ? "helo.hello_blacklist" : "network.hostname"))
+  }
+
+  /// An address in any spelling that some resolver takes for one (`127.1`, `01.02.03.04`), or a
+  /// literal that lacks its final bracket.
+  private static func isNumeric(_ name: MailText) -> Bool {
+    let bare = folded(name)
+    if bare.bytes.first == 0x5B { return bare.bytes.last != 0x5D }
+    let isDigits = bare.bytes.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
+    return (isDigits && !bare.isEmpty) || IPAddress(bare.description) != nil
   }
 
   /// Sendmail writes `IPv6:` before such an address.
