@@ -29,7 +29,7 @@ let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
 let libraries: [Target.Dependency] =
   values + ["Configuration", "Greylisting", "Milter", "Store", logging]
 /// What the daemon is made of.
-let daemon: [Target.Dependency] = libraries + ["Policy", "Policies", "BMSDaemon"]
+let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", "BMSDaemon"]
 
 let package = Package(
   name: "bmsd",
@@ -52,13 +52,14 @@ let package = Package(
     target("Configuration", ["Mail", "Addressing"]),
     target("Greylisting", ["Mail", "Addressing"]),
     target("Store", values + ["Greylisting", grdb]),
+    target("Control", ["Milter"]),
 
     // Policy: the runner and its modules.
     target("Policy", libraries),
     target("Policies", libraries + ["Policy"]),
 
     // The daemon and its command line.
-    target("BMSDaemon", libraries + ["Policy", "Policies"]),
+    target("BMSDaemon", libraries + ["Control", "Policy", "Policies"]),
     .executableTarget(
       name: "bmsd", dependencies: daemon + [argumentParser], swiftSettings: strict),
 
@@ -74,6 +75,7 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
     tests("GreylistingTests", ["Greylisting", "Mail", "Addressing"]),
     tests("StoreTests", values + ["Greylisting", "Store", "TestSupport", grdb]),
+    tests("ControlTests", ["Control", "Milter", "TestSupport"]),
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
     tests("BMSDaemonTests", daemon + ["TestSupport"]),

@@ -42,6 +42,12 @@ package struct Setup: Sendable {
       faults += error.faults.map { configuration.fault($0.message, option: $0.option) }
     }
     faults += Self.milterFaults(configuration)
+    faults += Self.storeFaults(configuration, pipeline)
+    for module in pipeline?.modules ?? [] {
+      faults += module.warnings.map {
+        configuration.fault($0.message, option: $0.option, severity: .warning)
+      }
+    }
     self.faults = faults
     self.pipeline = faults.contains { $0.severity == .error } ? nil : pipeline
   }
@@ -57,6 +63,19 @@ package struct Setup: Sendable {
           option: "milter.socket_group"))
     }
     return faults
+  }
+
+  /// Modules whose memory has no place.
+  private static func storeFaults(
+    _ configuration: Configuration, _ pipeline: PolicyPipeline?
+  ) -> [ConfigurationFault] {
+    guard !configuration.settings(StoreOptions.self).isPresent else { return [] }
+    let homeless = pipeline?.modules.filter { $0.needsStore && $0.isPresent } ?? []
+    return homeless.map {
+      configuration.fault(
+        "[\($0.name)] keeps its state in the database: add the section [store], or set "
+          + "mode = off or leave [\($0.name)] out", option: nil)
+    }
   }
 
   static func groupID(named name: String) -> UInt32? {

@@ -287,6 +287,7 @@ extension Runner {
     of module: ConfiguredModule, on recipients: [Recipient], _ t: Transaction, at stage: Stage
   ) -> Decision.Effect {
     if module.mode != .enforce { return .observed }
+    if t.isAllowedPast(module) { return .allowed }
     if !module.onlyTo.items.isEmpty,
       recipients.isEmpty || !recipients.allSatisfy({ module.onlyTo.contains($0.mailbox) })
     {
@@ -360,7 +361,14 @@ extension Runner {
       record.ending = .refused(refusal)
     }
     t.stage = .finished
-    for index in pipeline.modules(at: .finished) { sessions[index].finished?.finished(ending, t) }
+    for index in pipeline.modules(at: .finished) {
+      let session = sessions[index]
+      // Who was not asked is not told either.
+      guard !isSkipped(session.module, t) else { continue }
+      t.running = session.module
+      session.finished?.finished(ending, t)
+    }
+    t.running = nil
     message = nil
     let duration = pipeline.services.time.monotonic - state.began
     DecisionLog(self).finished(record, t, duration)

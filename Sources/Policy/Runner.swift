@@ -108,7 +108,7 @@ package final class Runner {
   ) -> Decision? {
     let session = sessions[index]
     let module = session.module
-    guard !isSkipped(module) else { return nil }
+    guard !isSkipped(module, t) else { return nil }
     t.stage = stage
     t.deadline = clock.deadline(at: stage)
     t.running = module
@@ -140,9 +140,11 @@ package final class Runner {
     }
   }
 
-  private func isSkipped(_ module: ConfiguredModule) -> Bool {
+  /// Whether a module has no say about this client or message.
+  func isSkipped(_ module: ConfiguredModule, _ t: Transaction) -> Bool {
     if module.isForStrangersOnly, isOurUser { return true }
-    guard module.yieldsToAccept else { return false }
+    if t.isAllowedPast(module) { return true }
+    guard module.canBeAllowedPast else { return false }
     return (held + (message?.held ?? [])).contains {
       guard case .accept = $0.verdict else { return false }
       return $0.module.mode == .enforce && $0.module.index < module.index

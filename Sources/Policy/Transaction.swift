@@ -44,6 +44,7 @@ final class ConnectionContext {
   var messageCount = 0
   var authentication: Authentication?
   var facts = FactStore()
+  var allowances: [Allowance] = []
 }
 
 /// The message in hand or, before MAIL, the connection.
@@ -71,6 +72,7 @@ package final class Transaction {
   let connection: ConnectionContext
   /// The facts of the message; those of the connection are found through it.
   var facts = FactStore()
+  var allowances: [Allowance] = []
   var edits: [(edit: Edit, module: ConfiguredModule)] = []
   var note: String?
   /// The module that is running; its mode decides whether demerits count.
@@ -125,6 +127,23 @@ package final class Transaction {
     guard let running, running.mode == .enforce else { return }
     let sum = (connection.facts[DemeritsFact.self] ?? 0) + count
     connection.facts.set(DemeritsFact.self, to: sum, at: .connect)
+  }
+
+  /// Asks for the client to be banned at once. In `observe` nobody is.
+  ///
+  /// The module that bans carries it out at its next stage, at the latest when the message ends.
+  package func ban(because reason: String) {
+    guard let running, running.mode == .enforce else { return }
+    connection.facts.set(BanRequestFact.self, to: reason, at: .connect)
+  }
+
+  /// Ends modules that can refuse: for the connection before MAIL, else for the message.
+  package func allow(_ allowance: Allowance) {
+    if stage < .sender {
+      connection.allowances.append(allowance)
+    } else {
+      allowances.append(allowance)
+    }
   }
 
   /// Asks for a change, applied once at end of message if the running module enforces. The module
