@@ -10,6 +10,8 @@ package import Policy
 /// A configuration file, read and proved: what `run`, `check` and a reload begin with.
 package struct Setup: Sendable {
   package let configuration: Configuration
+  /// The bytes of the file, empty when it could not be read.
+  package let source: [UInt8]
   /// The modules, ready to work; nil when there are errors.
   package let pipeline: PolicyPipeline?
   /// Everything that is wrong, in the order of the file.
@@ -22,18 +24,22 @@ package struct Setup: Sendable {
     modules: [any PolicyModule.Type] = BMSDaemon.pipeline,
     services: (Configuration) -> Services
   ) {
+    // Read once, so that what is proved is what is kept as the last good file.
+    let content = Result { try files.read(path) }
     let configuration = Configuration.load(
       path: path, sections: sections, coming: comingSections,
-      read: { try files.read($0) })
+      read: { try $0 == path ? content.get() : files.read($0) })
     self.init(
-      configuration, services: services(configuration), references: references, modules: modules)
+      configuration, source: (try? content.get()) ?? [], services: services(configuration),
+      references: references, modules: modules)
   }
 
   init(
-    _ configuration: Configuration, services: Services, references: ReferenceSource?,
-    modules: [any PolicyModule.Type]
+    _ configuration: Configuration, source: [UInt8] = [], services: Services,
+    references: ReferenceSource?, modules: [any PolicyModule.Type] = BMSDaemon.pipeline
   ) {
     self.configuration = configuration
+    self.source = source
     var faults = configuration.faults
     var pipeline: PolicyPipeline?
     do {
@@ -41,7 +47,7 @@ package struct Setup: Sendable {
     } catch {
       faults += error.faults.map { configuration.fault($0.message, option: $0.option) }
     }
-    faults += Self.milterFaults(configuration)
+    faults += Self.socketFaults(configuration)
     faults += Self.storeFaults(configuration, pipeline)
     for module in pipeline?.modules ?? [] {
       faults += module.warnings.map {
@@ -52,15 +58,21 @@ package struct Setup: Sendable {
     self.pipeline = faults.contains { $0.severity == .error } ? nil : pipeline
   }
 
-  /// What the option table of `[milter]` cannot say.
-  private static func milterFaults(_ configuration: Configuration) -> [ConfigurationFault] {
-    let milter = configuration.settings(MilterOptions.self)
+  /// What the option tables of the sockets cannot say.
+  private static func socketFaults(_ configuration: Configuration) -> [ConfigurationFault] {
+    let milter = configuration.settings(MilterOptions.self).socketGroup
+    let control = configuration.settings(ControlOptions.self).socketGroup
     var faults: [ConfigurationFault] = []
-    if !milter.socketGroup.isEmpty, groupID(named: milter.socketGroup) == nil {
+    if !milter.isEmpty, groupID(named: milter) == nil {
       faults.append(
         configuration.fault(
-          "no group \"\(milter.socketGroup)\" on this machine; is the MTA installed?",
+          "no group \"\(milter)\" on this machine; is the MTA installed?",
           option: "milter.socket_group"))
+    }
+    if !control.isEmpty, groupID(named: control) == nil {
+      faults.append(
+        configuration.fault(
+          "no group \"\(control)\" on this machine", option: "control.socket_group"))
     }
     return faults
   }

@@ -69,7 +69,7 @@ package final class ControlServer: Sendable {
       }
       _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
       let client = Client(LineSocket(descriptor))
-      guard clients.withLock({ $0 += 1; return $0 <= Self.maximumClients }) else {
+      guard isAdmitted() else {
         client.sendAway("the daemon serves \(Self.maximumClients) commands already; try again")
         clients.withLock { $0 -= 1 }
         continue
@@ -82,6 +82,13 @@ package final class ControlServer: Sendable {
         client.sendAway("the daemon got no thread for this command; try again")
         clients.withLock { $0 -= 1 }
       }
+    }
+  }
+
+  private func isAdmitted() -> Bool {
+    clients.withLock { count in
+      count += 1
+      return count <= Self.maximumClients
     }
   }
 

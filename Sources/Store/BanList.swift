@@ -80,6 +80,9 @@ package final class BanList: Sendable {
   @discardableResult
   package func purge() -> Int { list.purge() }
 
+  /// How many there are, expired ones included until they are purged.
+  package var count: Int { list.count }
+
   /// Changes that are not in the database yet.
   package var pendingCount: Int { list.pendingCount }
 

@@ -89,6 +89,9 @@ final class PartyList<Table: EntryTable>: Sendable {
       .sorted { $0.party < $1.party }
   }
 
+  /// How many there are, expired ones included until they are purged.
+  var count: Int { state.withLock { $0.index.count } }
+
   /// Changes that are not in the database yet.
   var pendingCount: Int { state.withLock { $0.pending.count } }
 
