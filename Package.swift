@@ -78,7 +78,7 @@ let package = Package(
     tests("ControlTests", ["Control", "Milter", "TestSupport"]),
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
-    tests("BMSDaemonTests", daemon + ["TestSupport"]),
+    tests("BMSDaemonTests", daemon + ["TestSupport", grdb]),
     tests("WireTests", daemon + ["bmsd", "MilterClient", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]

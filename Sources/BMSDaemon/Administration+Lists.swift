@@ -132,12 +132,12 @@ extension Administration {
     let allowed = try allowed
     let party = try Self.party(addition.party)
     try Self.check(addition.note)
-    if let unknown = addition.skip.first(where: { !pipelineNames.contains($0) }) {
+    if let unknown = addition.skip.first(where: { !skippableNames.contains($0) }) {
       throw ControlEnd(
         EX_USAGE,
         [
-          "there is no module \"\(unknown.prefix(60))\"; these are: "
-            + pipelineNames.joined(separator: ", ")
+          "there is no module \"\(unknown.prefix(60))\" to skip; these are: "
+            + skippableNames.joined(separator: ", ")
         ])
     }
     let now = time.milliseconds

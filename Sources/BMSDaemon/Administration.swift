@@ -86,7 +86,8 @@ package struct Administration: Sendable {
   /// No daemon runs.
   package static let notRunning = ControlEnd(EX_UNAVAILABLE, ["bmsd is not running"])
 
-  static let noStore = ControlEnd(
+  /// There is nowhere to keep state.
+  package static let noStore = ControlEnd(
     EX_CONFIG, ["there is no database: add the section [store] to the configuration file"])
 
   /// What a command named, if it is a party.

@@ -13,5 +13,14 @@ package let pipeline: [any PolicyModule.Type] = [
   Helo.self,  // cheap: neither DNS nor state
 ]
 
+/// The section names of the modules that an allow-list can end.
+package let skippableNames: [String] = pipeline.filter { canBeSkipped($0) }.map {
+  sectionName($0)
+}
+
+private func canBeSkipped<M: PolicyModule>(_ module: M.Type) -> Bool {
+  M.yieldsToAccept && !M.isProtective
+}
+
 /// The section names of the pipeline's modules, first to last, whether they are on or off.
 package let pipelineNames: [String] = pipeline.map { sectionName($0) }

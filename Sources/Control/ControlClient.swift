@@ -89,6 +89,11 @@ package final class ControlClient {
     } catch {
       return ControlEnd(EX_UNAVAILABLE, ["the daemon at \(path) does not read"])
     }
+    return try waitForEnd(row: row)
+  }
+
+  /// Takes the rows of an answer until it ends.
+  package func waitForEnd(row: (Data) throws -> Void) rethrows -> ControlEnd {
     while true {
       let line: [UInt8]
       do {

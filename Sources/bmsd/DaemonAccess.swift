@@ -68,7 +68,9 @@ struct DaemonAccess {
   private func withoutDaemon(
     _ request: AdministrationRequest, _ take: (Data) throws -> Void
   ) throws -> ControlEnd {
-    let path = configuration.settings(StoreOptions.self).path.path
+    let options = configuration.settings(StoreOptions.self)
+    guard options.isPresent else { return Administration.noStore }
+    let path = options.path.path
     if ProcessLock.isHeld(path: path) {
       throw Self.failure(
         EX_UNAVAILABLE,
