@@ -132,6 +132,14 @@ struct BannedIPsTests {
       site.decisions(of: "banned_ips").contains { $0.verdict.reason?.code == "banned-client" })
   }
 
+  @Test func observeCountsUnknownRecipients() throws {
+    let site = try ListHarness("[banned_ips]\nmode = observe\n")
+    #expect(try site.outcome(unknown: 9) == nil)
+    #expect(
+      site.decisions(of: "banned_ips").last?.verdict.reason?.detail == "192.0.2.1: 9 demerits")
+    #expect(site.bans.count == 0)
+  }
+
   @Test func aRemovedBanEndsAtOnceForNewConnections() throws {
     let site = try ListHarness(Self.enforce)
     let party = try #require(ListedParty("192.0.2.1"))

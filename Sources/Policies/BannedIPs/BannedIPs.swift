@@ -98,19 +98,24 @@ package struct BannedIPs: PolicyModule {
     private var earned: Earned?
     /// Unknown recipients of the message in hand that are counted already.
     private var counted = 0
+    /// Demerits that only observe would have counted.
+    private var observed = 0
+    private var isHeld = false
 
     init(module: BannedIPs) { self.module = module }
 
     package func connect(_ t: Transaction) -> Verdict {
       guard let ip = module.stranger(t) else { return .proceed }
-      return module.verdict(on: ip)
+      let verdict = module.verdict(on: ip)
+      isHeld = verdict != .proceed
+      return verdict
     }
 
     package func sender(_ t: Transaction) -> Verdict {
       counted = 0
       guard let ip = module.stranger(t) else { return .proceed }
-      let known = module.verdict(on: ip)
-      // What CONNECT refused is held for the whole connection; this is a ban made since.
+      // What CONNECT refused is held for the whole connection; another ban may be made since.
+      let known = isHeld ? .proceed : module.verdict(on: ip)
       if known != .proceed { return known }
       let sender = module.verdict(onSender: t)
       return sender == .proceed ? judge(ip, t) : sender
@@ -128,11 +133,13 @@ package struct BannedIPs: PolicyModule {
 
     /// Counts, and bans who has earned it; from then on everything on this connection is refused.
     private func judge(_ ip: IPAddress, _ t: Transaction) -> Verdict {
-      t.addDemerits(max(0, t.unknownRecipients - counted))
+      let unknown = max(0, t.unknownRecipients - counted)
       counted = t.unknownRecipients
-      if earned == nil { earned = module.earned(ip, t) }
+      t.addDemerits(unknown)
+      if module.mode != .enforce { observed += unknown }
+      if earned == nil { earned = module.earned(ip, observed, t) }
       guard let earned else { return .proceed }
-      // In observe somebody else's demerits show what would happen; nobody is banned.
+      // In observe the demerits show what would happen; nobody is banned.
       if module.mode == .enforce {
         module.bans?.ban(
           earned.party, for: module.banTime, reason: earned.reason, reference: "\(t.reference)")
@@ -203,11 +210,12 @@ package struct BannedIPs: PolicyModule {
   }
 
   /// What the connection has earned so far.
-  private func earned(_ ip: IPAddress, _ t: Transaction) -> Earned? {
+  private func earned(_ ip: IPAddress, _ observed: Int, _ t: Transaction) -> Earned? {
     if let reason = t[BanRequestFact.self] {
       return Earned(party: party(ip, t), reason: reason, option: nil)
     }
-    guard let demerits = t[DemeritsFact.self], demerits > maximum else { return nil }
+    let demerits = (t[DemeritsFact.self] ?? 0) + observed
+    guard demerits > maximum else { return nil }
     return Earned(
       party: party(ip, t), reason: "\(demerits) demerits", option: "banned_ips.max_demerits")
   }
