@@ -64,12 +64,13 @@ package final class Daemon: Sendable {
     notifier = ServiceNotifier()
     var opened: [ListeningSocket] = []
     do {
-      gate = SessionGate(maximumSessions: Self.affordable(options.maximumSessions, log))
       socket = try Self.listen(options, notifier)
       opened.append(socket)
       control = try Self.listenForCommands(configuration, log)
       if let control { opened.append(control) }
       try Self.giveUpRoot(configuration, control, log)
+      // After that, since the kernel holds root to no number of threads.
+      gate = SessionGate(maximumSessions: Self.affordable(options.maximumSessions, log))
       memory = try Memory.open(configuration, time: SystemTime(), isDaemon: true)
       let setup = Setup(
         configuration, source: proved.source,
@@ -257,35 +258,6 @@ package final class Daemon: Sendable {
       else { return ControlEnd(EX_PROTOCOL, ["the daemon does not know this command"]) }
       return administration.perform(request, row)
     }.start()
-  }
-
-  /// As many sessions as there are descriptors and threads for: without descriptors libmilter spins
-  /// without a pause, without threads it forgets sessions, so our limit must bite first.
-  static func affordable(_ wanted: Int, _ log: Logger) -> Int {
-    let files = raisedLimit(RLIMIT_NOFILE) - 64
-    // The kernel holds root to no number of threads.
-    let threads = geteuid() == 0 ? Int.max : raisedLimit(__RLIMIT_NPROC) - 32
-    let affordable = max(1, min(files, threads))
-    guard affordable < wanted else { return wanted }
-    log.warning(
-      """
-      max_sessions is \(wanted), but the process' limits allow \(affordable): raise \
-      \(files < threads ? "LimitNOFILE" : "LimitNPROC")
-      """)
-    return affordable
-  }
-
-  /// The process' limit of a resource, raised as far as it may be.
-  private static func raisedLimit(_ resource: __rlimit_resource) -> Int {
-    let resource = __rlimit_resource_t(resource.rawValue)
-    var limit = rlimit()
-    guard getrlimit(resource, &limit) == 0 else { return .max }
-    if limit.rlim_cur < limit.rlim_max {
-      var raised = limit
-      raised.rlim_cur = limit.rlim_max
-      if setrlimit(resource, &raised) == 0 { limit = raised }
-    }
-    return Int(clamping: limit.rlim_cur)
   }
 }
 

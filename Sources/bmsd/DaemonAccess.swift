@@ -88,7 +88,8 @@ struct DaemonAccess {
     } catch let trouble as StoreTrouble {
       throw Self.failure(
         trouble == .readOnly ? EX_NOPERM : EX_UNAVAILABLE,
-        "\(path): \(trouble)" + (geteuid() == 0 ? "" : "; root and bmsd's user may"))
+        "\(path): \(trouble)"
+          + (trouble == .readOnly && geteuid() != 0 ? "; root and bmsd's user may" : ""))
     }
   }
 
