@@ -4,9 +4,12 @@
 import Foundation
 import Glibc
 import Mail
+import Milter
 import MilterClient
 import TestSupport
 import Testing
+
+@testable import bmsd
 
 /// Commands against the running daemon, and their effect on mail through real libmilter.
 @Suite(.serialized)
@@ -137,5 +140,40 @@ struct CommandTests {
     let outcome = try daemon.run(arguments)
     #expect(outcome.status == EX_USAGE)
     #expect(!outcome.errors.isEmpty)
+  }
+
+  @Test func doesNotWaitForASilentDaemon() throws {
+    let daemon = try LiveDaemon(Self.sections)
+    let silent = try ListeningSocket.open(.unix(path: daemon.folder.path("control.sock")))
+    defer { close(silent.descriptor) }
+    let began = ContinuousClock.now
+    let outcome = try daemon.command("status")
+    #expect(outcome.status == EX_UNAVAILABLE)
+    #expect(outcome.errors.contains("nobody answers at "))
+    #expect(ContinuousClock.now - began < .seconds(10))
+  }
+
+  @Test func saysThatThereIsNoDatabase() throws {
+    let daemon = try LiveDaemon(Self.sections)
+    let text = try String(contentsOfFile: daemon.configuration, encoding: .utf8)
+    try Data(text.replacing("[store]\n", with: "").utf8).write(
+      to: URL(filePath: daemon.configuration))
+    #expect(try daemon.command("check").status == EX_CONFIG)
+    try Data("[milter]\n[control]\nsocket = \(daemon.folder.path("none"))\n".utf8).write(
+      to: URL(filePath: daemon.configuration))
+    let outcome = try daemon.command("ban", "list")
+    #expect(outcome.status == EX_CONFIG)
+    #expect(outcome.errors.contains("add the section [store]"))
+  }
+
+  @Test(arguments: [
+    ("2026-12-31", "2027-01-01 00:00"), ("2026-12-31 10:05", "2026-12-31 10:05"),
+    ("2028-02-29T23:59", "2028-02-29 23:59"), ("2026-02-29", nil), ("2026-13-01", nil),
+    ("2026-12-31 24:00", nil), ("2026-12", nil), ("-1-1-1", nil), ("1969-12-31", nil), ("", nil),
+    ("99999-01-01", nil),
+  ])
+  func readsDates(_ text: String, _ expected: String?) {
+    let date = ListDate.parse(text)
+    #expect((date == nil ? nil : ListDate.text(date)) == expected)
   }
 }
