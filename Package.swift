@@ -33,7 +33,7 @@ let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
 let libraries: [Target.Dependency] =
   values + ["Configuration", "Greylisting", "Milter", "Store", logging]
 /// What the daemon is made of.
-let daemon: [Target.Dependency] = libraries + ["Policy", "Policies", "BMSDaemon"]
+let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", "BMSDaemon"]
 
 let package = Package(
   name: "bmsd",
@@ -56,13 +56,14 @@ let package = Package(
     target("Configuration", ["Mail", "Addressing"]),
     target("Greylisting", ["Mail", "Addressing"]),
     target("Store", values + ["Greylisting", grdb]),
+    target("Control", ["Milter"]),
 
     // Policy: the runner and its modules.
     target("Policy", libraries),
     target("Policies", libraries + ["Policy"], exclude: ["README.md"]),
 
     // The daemon and its command line.
-    target("BMSDaemon", libraries + ["Policy", "Policies"]),
+    target("BMSDaemon", libraries + ["Control", "Policy", "Policies"]),
     .executableTarget(
       name: "bmsd", dependencies: daemon + [argumentParser], swiftSettings: strict),
 
@@ -78,9 +79,10 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
     tests("GreylistingTests", ["Greylisting", "Mail", "Addressing"]),
     tests("StoreTests", values + ["Greylisting", "Store", "TestSupport", grdb]),
+    tests("ControlTests", ["Control", "Milter", "TestSupport"]),
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
-    tests("BMSDaemonTests", daemon + ["TestSupport"]),
+    tests("BMSDaemonTests", daemon + ["TestSupport", grdb]),
     tests(
       "WireTests", daemon + ["bmsd", "MilterClient", "TestSupport"], exclude: ["miltertest"]),
   ],

@@ -2,7 +2,9 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import Configuration
+internal import Control
 internal import Environment
+internal import FoundationEssentials
 internal import Glibc
 internal import Logging
 internal import Milter
@@ -17,16 +19,30 @@ package final class Daemon: Sendable {
     package let lines: [String]
   }
 
-  private let path: String
+  let path: String
+  let gate: SessionGate
+  let references: ReferenceSource
+  let current: Mutex<Current>
+  let memory: Memory
+  let began = SystemTime().monotonic
+  /// One reload at a time, from whichever thread.
+  let reloading = Mutex(())
+  let notifier: ServiceNotifier
   private let writer: LogWriter
-  private let gate: SessionGate
-  private let references: ReferenceSource
-  private let socket: ListeningSocket
-  private let notifier: ServiceNotifier
-  private let current: Mutex<Setup>
-  private let trail: any DecisionTrail
+  let socket: ListeningSocket
+  private let control: ListeningSocket?
 
-  /// Reads the file, opens the socket and registers with libmilter; nothing is answered yet.
+  /// What a reload replaces.
+  struct Current: Sendable {
+    var setup: Setup
+    /// Monotonic.
+    var since: Duration
+    /// Why the file could not be taken at the last reload; nil when it was.
+    var refusal: String?
+  }
+
+  /// Reads the file, opens the sockets and the database and registers with libmilter; nothing is
+  /// answered yet.
   ///
   /// Call it first thing in the process: it blocks the signals that the daemon takes itself, in
   /// every thread made later.
@@ -36,40 +52,62 @@ package final class Daemon: Sendable {
     self.path = path
     let writer = LogWriter(descriptor: STDERR_FILENO)
     self.writer = writer
-    trail = MemoryTrail(capacity: 0)
-    let setup = Self.setup(path, writer, trail, nil)
-    guard let pipeline = setup.pipeline else {
-      throw StartFailure(status: EX_CONFIG, lines: setup.faults.map(\.description))
+    // Proved without memory first: a broken file shall touch nothing.
+    let proved = Self.setup(path, writer, .none, nil)
+    guard let pipeline = proved.pipeline else {
+      throw StartFailure(status: EX_CONFIG, lines: proved.faults.map(\.description))
     }
     references = pipeline.references
-    for fault in setup.faults { pipeline.services.log.warning("\(fault)") }
-    let options = setup.configuration.settings(MilterOptions.self)
+    let log = pipeline.services.log
+    for fault in proved.faults { log.warning("\(fault)") }
+    let configuration = proved.configuration
+    let options = configuration.settings(MilterOptions.self)
     notifier = ServiceNotifier()
+    var opened: [ListeningSocket] = []
     do {
-      gate = SessionGate(
-        maximumSessions: Self.affordable(options.maximumSessions, pipeline.services.log))
       socket = try Self.listen(options, notifier)
+      opened.append(socket)
+      control = try Self.listenForCommands(configuration, log)
+      if let control { opened.append(control) }
+      try Self.giveUpRoot(configuration, control, log)
+      // After that, since the kernel holds root to no number of threads.
+      gate = SessionGate(maximumSessions: Self.affordable(options.maximumSessions, log))
+      memory = try Memory.open(configuration, time: SystemTime(), isDaemon: true)
+      let setup = Setup(
+        configuration, source: proved.source,
+        services: Self.services(configuration, writer, memory), references: references)
+      guard let pipeline = setup.pipeline else {
+        throw StartFailure(status: EX_CONFIG, lines: setup.faults.map(\.description))
+      }
       try MilterRuntime.register(
         name: "bmsd", socket: socket, timeout: options.timeout.seconds, gate: gate,
         factory: RunnerFactory(pipeline, over: socket.address))
+      current = Mutex(Current(setup: setup, since: began, refusal: nil))
     } catch {
+      for socket in opened { socket.removePath() }
       writer.flush(.seconds(2))
-      throw StartFailure(status: EX_UNAVAILABLE, lines: [error.description])
+      if let failure = error as? StartFailure { throw failure }
+      throw StartFailure(status: EX_UNAVAILABLE, lines: ["\(error)"])
     }
-    current = Mutex(setup)
+    LastGoodFile.keep(proved, log)
   }
 
   /// Serves until a signal ends the process; returns only when libmilter fails.
   package func run() -> Int32 {
     let log = currentLog
     let isWaiting = startThread { [self] in
-      SignalLoop(onReload: reload, onStop: stop).run()
+      SignalLoop(onReload: { _ = self.reload() }, onStop: stop).run()
     }
-    guard isWaiting else {
-      log.critical("cannot start the signal thread")
+    let housekeeper = Housekeeper(
+      memory, SystemTime(),
+      minFree: { [self] in configuration.settings(StoreOptions.self).minFree.bytes },
+      log: { [self] in currentLog })
+    guard isWaiting, housekeeper.start(), serveCommands() else {
+      log.critical("cannot start a thread")
       return finish(EX_OSERR)
     }
-    let modes = current.withLock { $0.pipeline?.modules.map { "\($0.name)=\($0.mode)" } ?? [] }
+    let modules = current.withLock { $0.setup.pipeline?.modules ?? [] }
+    let modes = modules.map { "\($0.name)=\($0.mode)" }
     log.notice(
       "bmsd listens",
       metadata: [
@@ -93,44 +131,11 @@ package final class Daemon: Sendable {
     if descriptor > STDERR_FILENO { close(descriptor) }
   }
 
-  // MARK: reload
-
-  /// Builds and checks the new configuration first; a bad one leaves the running one as it is.
-  private func reload() {
-    notifier.notify("RELOADING=1")
-    defer { notifier.notify("READY=1") }
-    let new = Self.setup(path, writer, trail, references)
-    guard let pipeline = new.pipeline else {
-      let errors = new.faults.filter { $0.severity == .error }
-      let more = errors.count > 1 ? " (and \(errors.count - 1) more: bmsd check)" : ""
-      currentLog.error(
-        "reload refused, the running configuration stays: \(errors.first?.description ?? "")\(more)"
-      )
-      return
-    }
-    let old = current.withLock { current in
-      defer { current = new }
-      return current.configuration
-    }
-    MilterRuntime.replaceFactory(RunnerFactory(pipeline, over: socket.address))
-    let options = new.configuration.settings(MilterOptions.self)
-    gate.setMaximumSessions(Self.affordable(options.maximumSessions, pipeline.services.log))
-    let log = pipeline.services.log
-    for fault in new.faults { log.warning("\(fault)") }
-    let restart = new.configuration.changes(since: old).filter(\.needsRestart).map(\.name)
-    if !restart.isEmpty {
-      log.warning("reloaded, but these keys need a restart: \(restart.joined(separator: ", "))")
-    } else {
-      log.notice("reloaded \(path)")
-    }
-  }
-
   // MARK: stop
 
   /// Lets running messages finish, begins no new ones, and ends the process.
   private func stop(_ wait: SignalLoop.Wait) {
-    let setup = current.withLock { $0 }
-    let limit = setup.configuration.settings(MilterOptions.self).drain
+    let limit = configuration.settings(MilterOptions.self).drain
     notifier.notify("STOPPING=1")
     gate.beginDraining()
     let before = gate.counts
@@ -165,23 +170,37 @@ package final class Daemon: Sendable {
   /// What must be done before the process ends, however it ends.
   private func finish(_ status: Int32) -> Int32 {
     socket.removePath()
+    control?.removePath()
+    // What was banned in the last second; for more there is no time.
+    try? memory.flush(within: .seconds(1))
     writer.flush(.seconds(2))
     return status
   }
 
   // MARK: parts
 
-  private var currentLog: Logger {
-    current.withLock { $0.pipeline?.services.log } ?? Self.logger(.text, .info, writer)
+  var configuration: Configuration { current.withLock { $0.setup.configuration } }
+
+  var currentLog: Logger {
+    current.withLock { $0.setup.pipeline?.services.log } ?? Self.logger(.text, .info, writer)
   }
 
+  /// The file as it is now, proved with the daemon's memory.
+  func readAgain() -> Setup { Self.setup(path, writer, memory, references) }
+
   private static func setup(
-    _ path: String, _ writer: LogWriter, _ trail: any DecisionTrail, _ references: ReferenceSource?
+    _ path: String, _ writer: LogWriter, _ memory: Memory, _ references: ReferenceSource?
   ) -> Setup {
-    Setup(path: path, files: SystemFiles(), references: references) { configuration in
-      let log = configuration.settings(LogOptions.self)
-      return .system(log: logger(log.format, log.level.loggerLevel, writer), trail: trail)
+    Setup(path: path, files: SystemFiles(), references: references) {
+      services($0, writer, memory)
     }
+  }
+
+  private static func services(
+    _ configuration: Configuration, _ writer: LogWriter, _ memory: Memory
+  ) -> Services {
+    let log = configuration.settings(LogOptions.self)
+    return .system(log: logger(log.format, log.level.loggerLevel, writer), memory: memory)
   }
 
   private static func logger(
@@ -202,33 +221,53 @@ package final class Daemon: Sendable {
     return try .open(options.socket, mode: options.socketMode.bits, group: group)
   }
 
-  /// As many sessions as there are descriptors and threads for: without descriptors libmilter spins
-  /// without a pause, without threads it forgets sessions, so our limit must bite first.
-  private static func affordable(_ wanted: Int, _ log: Logger) -> Int {
-    let files = raisedLimit(RLIMIT_NOFILE) - SessionGate.maximumLingering - 64
-    // The kernel holds root to no number of threads.
-    let threads = geteuid() == 0 ? Int.max : raisedLimit(__RLIMIT_NPROC) - 32
-    let affordable = max(1, min(files, threads))
-    guard affordable < wanted else { return wanted }
-    log.warning(
-      """
-      max_sessions is \(wanted), but the process' limits allow \(affordable): raise \
-      \(files < threads ? "LimitNOFILE" : "LimitNPROC")
-      """)
-    return affordable
+  /// The control socket; nil where the file does not ask for one and the default cannot be had.
+  private static func listenForCommands(
+    _ configuration: Configuration, _ log: Logger
+  ) throws(ListenError) -> ListeningSocket? {
+    let options = configuration.settings(ControlOptions.self)
+    let group = options.socketGroup.isEmpty ? nil : Setup.groupID(named: options.socketGroup)
+    let path = options.socket.path
+    guard case .unix? = SocketAddress("unix:\(path)") else {
+      throw ListenError(
+        "control.socket: \"\(path)\" must be an absolute path of at most "
+          + "\(SocketAddress.maximumPathLength) bytes")
+    }
+    do {
+      return try .open(
+        .unix(path: path), mode: 0o660, group: group, backlog: 16, section: "control")
+    } catch {
+      guard !options.isPresent else { throw error }
+      log.warning("no commands reach this daemon: \(error)")
+      return nil
+    }
   }
 
-  /// The process' limit of a resource, raised as far as it may be.
-  private static func raisedLimit(_ resource: __rlimit_resource) -> Int {
-    let resource = __rlimit_resource_t(resource.rawValue)
-    var limit = rlimit()
-    guard getrlimit(resource, &limit) == 0 else { return .max }
-    if limit.rlim_cur < limit.rlim_max {
-      var raised = limit
-      raised.rlim_cur = limit.rlim_max
-      if setrlimit(resource, &raised) == 0 { limit = raised }
+  private static func giveUpRoot(
+    _ configuration: Configuration, _ control: ListeningSocket?, _ log: Logger
+  ) throws {
+    let store = configuration.settings(StoreOptions.self)
+    guard store.isPresent else { return }
+    if let owner = Privileges.owner(ofFolderOf: store.path.path), owner != 0, geteuid() == 0,
+      case .unix(let path)? = control?.address
+    {
+      chown(path, owner, gid_t.max)
     }
-    return Int(clamping: limit.rlim_cur)
+    if try Privileges.becomeOwner(ofFolderOf: store.path.path) == .staysRoot {
+      log.warning(
+        "bmsd stays root, because the folder of [store] path is root's; give it to a user of its own"
+      )
+    }
+  }
+
+  private func serveCommands() -> Bool {
+    guard let control else { return true }
+    let administration = Administration(memory, SystemTime(), daemon: self)
+    return ControlServer(control, spawn: { startThread($0) }) { request, row in
+      guard let request = try? JSONDecoder().decode(AdministrationRequest.self, from: request)
+      else { return ControlEnd(EX_PROTOCOL, ["the daemon does not know this command"]) }
+      return administration.perform(request, row)
+    }.start()
   }
 }
 

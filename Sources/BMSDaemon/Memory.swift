@@ -9,24 +9,66 @@ package import Store
 /// What the daemon remembers: opened once at start, shared by every configuration that a reload
 /// brings.
 package struct Memory: Sendable {
-  /// The database, when a section of the file asks for one.
+  /// The database, when the file has `[store]`.
   package let store: StateStore?
+  package let bans: BanList?
+  package let allowed: AllowList?
   package let trail: any DecisionTrail
+  /// The right to be the daemon of this database, where the process is that.
+  private let lock: ProcessLock?
 
   /// Without any memory, as `check` and `try` work.
   package static let none = Memory(store: nil, trail: MemoryTrail(capacity: 0))
 
-  package init(store: StateStore?, trail: any DecisionTrail) {
+  package init(store: StateStore?, trail: any DecisionTrail, lock: ProcessLock? = nil) {
     self.store = store
     self.trail = trail
+    self.lock = lock
+    bans = store.map { BanList($0) }
+    allowed = store.map { AllowList($0) }
   }
 
   /// Opens what the configuration asks for: the database when `[store]` stands in the file.
+  ///
+  /// - Throws: also when a daemon has this database already and `isDaemon` asks to be one.
   package static func open(
-    _ configuration: Configuration, time: any TimeSource
+    _ configuration: Configuration, time: any TimeSource, isDaemon: Bool = false,
+    trail: any DecisionTrail = MemoryTrail(capacity: 0)
   ) throws(StoreTrouble) -> Memory {
     let options = configuration.settings(StoreOptions.self)
-    let store = options.isPresent ? try StateStore(path: options.path.path, time: time) : nil
-    return Memory(store: store, trail: MemoryTrail(capacity: 0))
+    guard options.isPresent else { return Memory(store: nil, trail: trail) }
+    let path = options.path.path
+    let lock = isDaemon ? try ProcessLock(path: path) : nil
+    return Memory(store: try StateStore(path: path, time: time), trail: trail, lock: lock)
+  }
+
+  /// Puts the memory where modules find it.
+  func lend(to services: inout Services) {
+    services.trail = trail
+    services.bans = bans
+    services.allowed = allowed
+  }
+
+  /// What is wrong with it at the moment, a sentence each.
+  var faults: [String] {
+    guard let store else { return [] }
+    var faults: [String] = []
+    if !store.file.isInPlace {
+      faults.append(
+        "\(store.file.path) was removed or replaced while bmsd runs: what it learns now is lost at "
+          + "the next start; restart bmsd")
+    }
+    if let trouble = store.file.trouble { faults.append("\(store.file.path): \(trouble)") }
+    let pending = (bans?.pendingCount ?? 0) + (allowed?.pendingCount ?? 0)
+    if pending > 0, store.file.trouble != nil {
+      faults.append("\(pending) changes of bans and allow-list hold, but are not written yet")
+    }
+    return faults
+  }
+
+  /// Writes everything that waits, as at the end of the process.
+  func flush(within limit: Duration) throws(StoreTrouble) {
+    try bans?.flush(within: limit)
+    try allowed?.flush(within: limit)
   }
 }

@@ -8,8 +8,19 @@ package import Policy
 /// proves that no module needs a fact before it is provided.
 package let pipeline: [any PolicyModule.Type] = [
   ConnectionClass.self,  // everybody else asks what kind of client this is
+  AllowListed.self,  // before whatever could refuse those it lets in
+  BannedIPs.self,  // the cheapest that refuses: a look-up in memory
   Helo.self,  // cheap: neither DNS nor state
 ]
+
+/// The section names of the modules that an allow-list can end.
+package let skippableNames: [String] = pipeline.filter { canBeSkipped($0) }.map {
+  sectionName($0)
+}
+
+private func canBeSkipped<M: PolicyModule>(_ module: M.Type) -> Bool {
+  M.yieldsToAccept && !M.isProtective
+}
 
 /// The section names of the pipeline's modules, first to last, whether they are on or off.
 package let pipelineNames: [String] = pipeline.map { sectionName($0) }

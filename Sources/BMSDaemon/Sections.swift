@@ -24,9 +24,7 @@ func sectionName<M: PolicyModule>(_ module: M.Type) -> String { M.Options.name }
 /// product's later modules. They are a warning, not an error, so that an administrator can bring
 /// the old file along.
 package let comingSections: [ComingSection] = [
-  ComingSection("allow", note: "the allow-list comes with the database"),
   ComingSection("submit", note: "sending mail comes with the quarantine"),
-  ComingSection("banned_ips", note: "bans come with the database"),
   ComingSection("greylist", note: "greylisting comes with the database"),
   ComingSection("spf", note: "SPF comes with the resolver"),
   ComingSection("dns", note: "the resolver comes with SPF"),
@@ -45,7 +43,7 @@ package let comingSections: [ComingSection] = [
     "milter",
     keys: [
       "datadir", "logdir", "tempdir", "internal_domains", "private_relay", "internal_mta",
-      "check_user", "case_sensitive_localpart", "max_demerits", "errors_url", "email_providers",
+      "check_user", "case_sensitive_localpart", "errors_url",
     ],
     note: "an option of the ancestor that bmsd does not serve yet"),
 ]

@@ -11,6 +11,8 @@ package import Policy
 /// A configuration file, read and proved: what `run`, `check` and a reload begin with.
 package struct Setup: Sendable {
   package let configuration: Configuration
+  /// The bytes of the file, empty when it could not be read.
+  package let source: [UInt8]
   /// The modules, ready to work; nil when there are errors.
   package let pipeline: PolicyPipeline?
   /// Everything that is wrong, in the order of the file.
@@ -23,18 +25,22 @@ package struct Setup: Sendable {
     modules: [any PolicyModule.Type] = BMSDaemon.pipeline,
     services: (Configuration) -> Services
   ) {
+    // Read once, so that what is proved is what is kept as the last good file.
+    let content = Result { try files.read(path) }
     let configuration = Configuration.load(
       path: path, sections: sections, coming: comingSections,
-      read: { try files.read($0) })
+      read: { try $0 == path ? content.get() : files.read($0) })
     self.init(
-      configuration, services: services(configuration), references: references, modules: modules)
+      configuration, source: (try? content.get()) ?? [], services: services(configuration),
+      references: references, modules: modules)
   }
 
   init(
-    _ configuration: Configuration, services: Services, references: ReferenceSource?,
-    modules: [any PolicyModule.Type]
+    _ configuration: Configuration, source: [UInt8] = [], services: Services,
+    references: ReferenceSource?, modules: [any PolicyModule.Type] = BMSDaemon.pipeline
   ) {
     self.configuration = configuration
+    self.source = source
     var faults = configuration.faults
     var pipeline: PolicyPipeline?
     do {
@@ -42,7 +48,13 @@ package struct Setup: Sendable {
     } catch {
       faults += error.faults.map { configuration.fault($0.message, option: $0.option) }
     }
-    faults += Self.milterFaults(configuration)
+    faults += Self.socketFaults(configuration)
+    faults += Self.storeFaults(configuration, pipeline)
+    for module in pipeline?.modules ?? [] {
+      faults += module.warnings.map {
+        configuration.fault($0.message, option: $0.option, severity: .warning)
+      }
+    }
     self.faults = faults.enumerated().sorted {
       // What concerns no line, such as "and 12 more", comes last.
       ($0.element.line ?? .max, $0.offset) < ($1.element.line ?? .max, $1.offset)
@@ -50,15 +62,21 @@ package struct Setup: Sendable {
     self.pipeline = faults.contains { $0.severity == .error } ? nil : pipeline
   }
 
-  /// What the option table of `[milter]` cannot say.
-  private static func milterFaults(_ configuration: Configuration) -> [ConfigurationFault] {
-    let milter = configuration.settings(MilterOptions.self)
+  /// What the option tables of the sockets cannot say.
+  private static func socketFaults(_ configuration: Configuration) -> [ConfigurationFault] {
+    let milter = configuration.settings(MilterOptions.self).socketGroup
+    let control = configuration.settings(ControlOptions.self).socketGroup
     var faults: [ConfigurationFault] = []
-    if !milter.socketGroup.isEmpty, groupID(named: milter.socketGroup) == nil {
+    if !milter.isEmpty, groupID(named: milter) == nil {
       faults.append(
         configuration.fault(
-          "no group \"\(milter.socketGroup)\" on this machine; is the MTA installed?",
+          "no group \"\(milter)\" on this machine; is the MTA installed?",
           option: "milter.socket_group"))
+    }
+    if !control.isEmpty, groupID(named: control) == nil {
+      faults.append(
+        configuration.fault(
+          "no group \"\(control)\" on this machine", option: "control.socket_group"))
     }
     let internalClients = configuration.settings(NetworkOptions.self).internalConnect
     // Addresses that nobody has, far apart: a list that holds them all holds everybody.
@@ -70,14 +88,28 @@ package struct Setup: Sendable {
           "every client is ours by this: HELO checks, bans and greylisting are for nobody",
           option: "network.internal_connect", severity: .warning))
     }
-    if milter.socket.isWildcard {
+    let socket = configuration.settings(MilterOptions.self).socket
+    if socket.isWildcard {
       faults.append(
         configuration.fault(
-          "\(milter.socket) listens on every address: whoever reaches it can pose as the MTA; "
+          "\(socket) listens on every address: whoever reaches it can pose as the MTA; "
             + "name one, such as 127.0.0.1",
           option: "milter.socket", severity: .warning))
     }
     return faults
+  }
+
+  /// Modules whose memory has no place.
+  private static func storeFaults(
+    _ configuration: Configuration, _ pipeline: PolicyPipeline?
+  ) -> [ConfigurationFault] {
+    guard !configuration.settings(StoreOptions.self).isPresent else { return [] }
+    let homeless = pipeline?.modules.filter { $0.needsStore && $0.isPresent } ?? []
+    return homeless.map {
+      configuration.fault(
+        "[\($0.name)] keeps its state in the database: add the section [store], or set "
+          + "mode = off or leave [\($0.name)] out", option: nil)
+    }
   }
 
   static func groupID(named name: String) -> UInt32? {

@@ -8,7 +8,15 @@ package import Policy
 extension Services {
   /// The real clocks, randomness and files of this machine.
   package static func system(log: Logger, trail: any DecisionTrail) -> Services {
-    Services(
-      time: SystemTime(), random: SystemRandom(), files: SystemFiles(), trail: trail, log: log)
+    system(log: log, memory: Memory(store: nil, trail: trail))
+  }
+
+  /// The same with what the daemon remembers.
+  package static func system(log: Logger, memory: Memory) -> Services {
+    var services = Services(
+      time: SystemTime(), random: SystemRandom(), files: SystemFiles(), trail: memory.trail,
+      log: log)
+    memory.lend(to: &services)
+    return services
   }
 }

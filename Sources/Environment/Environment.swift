@@ -21,6 +21,15 @@ package protocol RandomSource: Sendable {
 package protocol FileSource: Sendable {
   /// - Throws: what the system says, in words.
   func read(_ path: String) throws -> [UInt8]
+  /// The paths that a pattern with `*`, `?` and `[...]` stands for, sorted; the pattern itself
+  /// when it has none of these.
+  func paths(matching pattern: String) -> [String]
+}
+
+extension FileSource {
+  /// Whether a path is a pattern.
+  package static func isPattern(_ path: String) -> Bool { path.contains { "*?[".contains($0) } }
+  package func paths(matching pattern: String) -> [String] { [pattern] }
 }
 
 /// The moment by which a stage must have answered. Every service that can block takes one.

@@ -49,6 +49,16 @@ package struct SystemFiles: FileSource {
     return try Self.read(descriptor)
   }
 
+  package func paths(matching pattern: String) -> [String] {
+    guard Self.isPattern(pattern) else { return [pattern] }
+    var found = glob_t()
+    defer { globfree(&found) }
+    guard glob(pattern, 0, nil, &found) == 0 else { return [] }
+    return (0..<Int(found.gl_pathc)).compactMap { index in
+      found.gl_pathv.advanced(by: index).pointee.map { String(cString: $0) }
+    }
+  }
+
   /// A message that a person named: any file that can be read, standard input for nil.
   package static func readMessage(_ path: String?) throws -> [UInt8] {
     guard let path else { return try read(STDIN_FILENO) }

@@ -27,13 +27,15 @@ public struct ListeningSocket: Sendable {
   private let inode: UInt64
 
   /// Binds and listens; `mode` and the numeric `group` (nil for the process' own) are those of a
-  /// unix socket, `backlog` is how many connections may wait.
+  /// unix socket, `backlog` is how many connections may wait; errors name the options of `section`.
   public static func open(
-    _ address: SocketAddress, mode: UInt32 = 0o660, group: UInt32? = nil, backlog: Int32 = 1024
+    _ address: SocketAddress, mode: UInt32 = 0o660, group: UInt32? = nil, backlog: Int32 = 1024,
+    section: String = "milter"
   ) throws(ListenError) -> ListeningSocket {
     switch address {
     case .unix(let path):
-      return try openUnix(path, address, mode: mode, group: group, backlog: backlog)
+      return try openUnix(
+        path, address, mode: mode, group: group, backlog: backlog, section: section)
     case .inet(let host, let port):
       let host = host ?? "0.0.0.0"
       return try openInternet(host, port, AF_INET, address, backlog: backlog)
@@ -102,13 +104,14 @@ public struct ListeningSocket: Sendable {
   // MARK: unix
 
   private static func openUnix(
-    _ path: String, _ address: SocketAddress, mode: UInt32, group: UInt32?, backlog: Int32
+    _ path: String, _ address: SocketAddress, mode: UInt32, group: UInt32?, backlog: Int32,
+    section: String
   ) throws(ListenError) -> ListeningSocket {
     // Cut short it would be another path.
     guard path.utf8.count <= SocketAddress.maximumPathLength else {
       throw ListenError(
         "cannot listen on \(path): a socket's path has at most "
-          + "\(SocketAddress.maximumPathLength) bytes; change [milter] socket")
+          + "\(SocketAddress.maximumPathLength) bytes; change [\(section)] socket")
     }
     let folder = parent(of: path)
     // Two daemons that start at once must not both find a stale socket: the folder is the lock.
@@ -116,11 +119,11 @@ public struct ListeningSocket: Sendable {
     guard lock >= 0 else {
       throw ListenError(
         "cannot listen on \(path): folder \(folder): \(reason(errno)); create it or change "
-          + "[milter] socket")
+          + "[\(section)] socket")
     }
     defer { Glibc.close(lock) }
     try wait(for: lock, folder)
-    try clear(path)
+    try clear(path, section: section)
 
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw failure("cannot make a socket", errno) }
@@ -140,7 +143,7 @@ public struct ListeningSocket: Sendable {
       return failure(what, code)
     }
     if let group, lchown(path, uid_t.max, group) != 0 {
-      throw giveUp("cannot give \(path) to group \(group) ([milter] socket_group)", errno)
+      throw giveUp("cannot give \(path) to group \(group) ([\(section)] socket_group)", errno)
     }
     guard listen(descriptor, backlog) == 0 else { throw giveUp("cannot listen on \(path)", errno) }
     var status = stat()
@@ -162,7 +165,7 @@ public struct ListeningSocket: Sendable {
   }
 
   /// Removes a stale socket; a living one, or anything that is no socket, is an error.
-  private static func clear(_ path: String) throws(ListenError) {
+  private static func clear(_ path: String, section: String) throws(ListenError) {
     var status = stat()
     guard lstat(path, &status) == 0 else {
       if errno == ENOENT { return }
@@ -170,7 +173,7 @@ public struct ListeningSocket: Sendable {
     }
     guard status.st_mode & S_IFMT == S_IFSOCK else {
       throw ListenError(
-        "\(path) exists and is not a socket; move it away or change [milter] socket")
+        "\(path) exists and is not a socket; move it away or change [\(section)] socket")
     }
     let probe = socket(
       AF_UNIX,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+package import Mail
+
 /// A typed note that one module leaves for those after it, for example the connection class.
 ///
 /// The type is the key, so a fact can be looked up only by a module that can name it; a module's
@@ -14,6 +16,19 @@ package protocol Fact {
 /// Added by `Transaction.addDemerits`; lives as long as the connection.
 package enum DemeritsFact: Fact {
   package typealias Value = Int
+}
+
+/// Why the client shall be banned at once, whatever its demerits.
+///
+/// Set by `Transaction.ban`; lives as long as the connection.
+package enum BanRequestFact: Fact {
+  package typealias Value = String
+}
+
+/// Domains of which it is proved that the message comes from them, in lower case: by SPF from MAIL
+/// on, by DKIM from the end of message on. Each module that proves one adds to it.
+package enum ProvenDomainsFact: Fact {
+  package typealias Value = Set<MailText>
 }
 
 /// Facts that live equally long: as the connection, until the next HELO, or as the message.

@@ -32,10 +32,14 @@ package protocol PolicyModule: Sendable {
   /// Whether its refusals protect the recipient from harm, so that they also concern
   /// `always_accept`.
   static var isProtective: Bool { get }
+  /// Whether it remembers in the database, so that the file must have `[store]`.
+  static var needsStore: Bool { get }
 
   /// Checks what the option table cannot: rules across options, files that must be readable.
   /// `bmsd check` runs it without opening a socket.
   init(_ settings: Settings<Options>, _ services: Services) throws(SetupError)
+  /// What `init` found that is no error: a bad line of a list file.
+  var warnings: [SetupError] { get }
   /// Called once for each connection, on any thread.
   func makeSession() -> Session
 }
@@ -48,6 +52,8 @@ extension PolicyModule {
   package static var yieldsToAccept: Bool { true }
   package static var isForStrangersOnly: Bool { false }
   package static var isProtective: Bool { false }
+  package static var needsStore: Bool { false }
+  package var warnings: [SetupError] { [] }
 }
 
 /// Why a module cannot be set up; becomes a `file:line` error of `bmsd check`.

@@ -21,6 +21,12 @@ package final class ConfiguredModule: Sendable {
   let yieldsToAccept: Bool
   let isForStrangersOnly: Bool
   let isProtective: Bool
+  /// Whether it keeps state in the database.
+  package let needsStore: Bool
+  /// Whether its section stands in the file.
+  package let isPresent: Bool
+  /// What it found that is no error.
+  package let warnings: [SetupError]
   let makeSession: @Sendable () -> any PolicySession
 
   init<M: PolicyModule>(
@@ -40,6 +46,9 @@ package final class ConfiguredModule: Sendable {
     yieldsToAccept = M.yieldsToAccept
     isForStrangersOnly = M.isForStrangersOnly
     isProtective = M.isProtective
+    needsStore = M.needsStore
+    isPresent = configuration.settings(M.Options.self).isPresent
+    warnings = module.warnings
     makeSession = { module.makeSession() }
   }
 
@@ -48,6 +57,9 @@ package final class ConfiguredModule: Sendable {
     onlyTo.items.isEmpty
       || !recipients.isEmpty && recipients.allSatisfy { onlyTo.contains($0.mailbox) }
   }
+
+  /// Whether an allow-list can end it.
+  var canBeAllowedPast: Bool { yieldsToAccept && !isProtective }
 
   private static func policySettings<S: Section>(
     _ section: S.Type, _ configuration: Configuration

@@ -105,6 +105,7 @@ extension Runner {
     at stage: Stage
   ) -> Decision.Effect {
     if module.mode != .enforce { return .observed }
+    if t.isAllowedPast(module) { return .allowed }
     if !module.concerns(recipients) { return .onlyTo }
     // The rest protects mail from refusals; that a module lets it through needs no protection.
     if case .accept = verdict { return .enforced }

@@ -282,8 +282,13 @@ extension Runner {
     }
     t.stage = .finished
     for index in pipeline.modules(at: .finished) {
-      sessions[index].finished?.finished(record.ending, t)
+      let session = sessions[index]
+      // Who was not asked is not told either.
+      guard !isSkipped(session.module, t.recipients, t) else { continue }
+      t.running = session.module
+      session.finished?.finished(record.ending, t)
     }
+    t.running = nil
     message = nil
     let duration = pipeline.services.time.monotonic - state.began
     DecisionLog(self).finished(record, t, duration)

@@ -111,7 +111,7 @@ package final class Runner {
   ) -> Decision? {
     let session = sessions[index]
     let module = session.module
-    guard !isSkipped(module, recipients ?? t.recipients) else { return nil }
+    guard !isSkipped(module, recipients ?? t.recipients, t) else { return nil }
     // The sender chooses how many fields and chunks there are: who has spoken, or failed, on one of
     // them is not asked about the rest.
     let isRepeated = stage == .header || stage == .body
@@ -150,8 +150,12 @@ package final class Runner {
     }
   }
 
-  private func isSkipped(_ module: ConfiguredModule, _ recipients: [Recipient]) -> Bool {
+  /// Whether a module has no say about this client or message.
+  func isSkipped(
+    _ module: ConfiguredModule, _ recipients: [Recipient], _ t: Transaction
+  ) -> Bool {
     if module.isForStrangersOnly, isOurUser { return true }
+    if t.isAllowedPast(module) { return true }
     guard module.yieldsToAccept else { return false }
     return isAccepted(before: module, recipients)
   }

@@ -18,6 +18,8 @@ package struct Decision: Sendable, Equatable {
     case onlyTo = "only-to"
     /// The recipient is one of `always_accept`, or all are.
     case alwaysAccept = "always-accept"
+    /// The allow-list ends this module.
+    case allowed
     /// The client authenticated, so what was held against the connection no longer counts.
     case authenticated = "cancelled-by-auth"
     /// An earlier module accepted the client, the sender or the message.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Addressing
 internal import Configuration
 package import Environment
 package import Mail
@@ -46,6 +47,7 @@ final class ConnectionContext {
   var facts = FactStore()
   /// What HELO left, in front of `facts`; the next HELO replaces it.
   var helloFacts = FactStore()
+  var allowances: [Allowance] = []
 }
 
 /// The message in hand or, before MAIL, the connection.
@@ -73,6 +75,7 @@ package final class Transaction {
   let connection: ConnectionContext
   /// The facts of the message; those of the connection are found through it.
   var facts = FactStore()
+  var allowances: [Allowance] = []
   var edits: [(edit: Edit, module: ConfiguredModule)] = []
   var note: String?
   /// The module that is running; its mode decides whether demerits count.
@@ -92,8 +95,15 @@ package final class Transaction {
   package var hostName: MailText? { connection.hostName }
   /// The name of the MTA's listener, `{daemon_name}`.
   package var daemonName: MailText? { connection.daemonName }
-  /// The address at which the MTA was reached, where it tells.
-  package var daemonAddresses: [MailText] { connection.daemonAddresses }
+  /// Whether the client is our MTA itself, talking to itself by the machine's public address.
+  package var isFromOwnAddress: Bool {
+    guard let ip = peer.ip else { return false }
+    return connection.daemonAddresses.contains { own in
+      // Sendmail writes `IPv6:` before such an address.
+      let text = own.description
+      return IPAddress(text.lowercased().hasPrefix("ipv6:") ? String(text.dropFirst(5)) : text) == ip
+    }
+  }
   /// The PTR name whether or not it leads back to the address, `{client_ptr}`; `peer.hostName` is
   /// the one that does.
   package var reverseName: MailText? { connection.reverseName }
@@ -127,6 +137,23 @@ package final class Transaction {
     // A module that enforces for some only observes the connection, which brings mail for all.
     guard let running, running.mode == .enforce, running.onlyTo.items.isEmpty else { return }
     connection.facts[DemeritsFact.self] = (connection.facts[DemeritsFact.self] ?? 0) + count
+  }
+
+  /// Asks for the client to be banned at once. In `observe` nobody is.
+  ///
+  /// The module that bans carries it out at its next stage, at the latest when the message ends.
+  package func ban(because reason: String) {
+    guard let running, running.mode == .enforce else { return }
+    connection.facts[BanRequestFact.self] = reason
+  }
+
+  /// Ends modules that can refuse: for the connection before MAIL, else for the message.
+  package func allow(_ allowance: Allowance) {
+    if stage < .sender {
+      connection.allowances.append(allowance)
+    } else {
+      allowances.append(allowance)
+    }
   }
 
   /// Asks for a change, applied once at end of message if the running module enforces. The module

@@ -8,7 +8,7 @@ internal import Glibc
 package final class ProcessLock: Sendable {
   private let descriptor: Int32
 
-  /// - Throws: `other` when a daemon has it already, or the file cannot be made.
+  /// - Throws: `inUse` when a daemon has it already, `other` when the file cannot be made.
   package init(path: String) throws(StoreTrouble) {
     let name = "\(path).lock"
     let descriptor = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
@@ -17,7 +17,7 @@ package final class ProcessLock: Sendable {
     }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       Glibc.close(descriptor)
-      throw .other("another bmsd runs on \(path); two daemons must not share a database")
+      throw .inUse(path: path)
     }
     self.descriptor = descriptor
   }

@@ -24,3 +24,38 @@ extension StateStore {
     }
   }
 }
+
+/// The SQL of table `allow`.
+enum AllowTable: EntryTable {
+  static func load(_ db: Database) throws -> [AllowEntry] {
+    try Row.fetchAll(
+      db, sql: "SELECT kind, value, since, until, skip, unauthenticated, note FROM allow"
+    ).compactMap { row in
+      let skip: String = row["skip"]
+      return ListedParty(kind: row["kind"], value: row["value"]).map {
+        AllowEntry(
+          $0, since: row["since"], until: row["until"],
+          skip: skip.split(separator: ",").map(String.init),
+          isUnauthenticated: row["unauthenticated"], note: row["note"])
+      }
+    }
+  }
+
+  static func put(_ entry: AllowEntry, _ db: Database) throws {
+    try db.execute(
+      sql: """
+        INSERT OR REPLACE INTO allow (kind, value, since, until, skip, unauthenticated, note)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
+        """,
+      arguments: [
+        entry.party.kind, entry.party.value, entry.since, entry.until,
+        entry.skip.joined(separator: ","), entry.isUnauthenticated, entry.note,
+      ])
+  }
+
+  static func delete(_ party: ListedParty, _ db: Database) throws {
+    try db.execute(
+      sql: "DELETE FROM allow WHERE kind = ? AND value = ?",
+      arguments: [party.kind, party.value])
+  }
+}

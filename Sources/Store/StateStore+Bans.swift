@@ -22,3 +22,33 @@ extension StateStore {
     }
   }
 }
+
+/// The SQL of table `ban`.
+enum BanTable: EntryTable {
+  static func load(_ db: Database) throws -> [Ban] {
+    try Row.fetchAll(db, sql: "SELECT kind, value, since, until, reason, reference FROM ban")
+      .compactMap { row in
+        ListedParty(kind: row["kind"], value: row["value"]).map {
+          Ban(
+            $0, since: row["since"], until: row["until"], reason: row["reason"],
+            reference: row["reference"])
+        }
+      }
+  }
+
+  static func put(_ ban: Ban, _ db: Database) throws {
+    try db.execute(
+      sql: """
+        INSERT OR REPLACE INTO ban (kind, value, since, until, reason, reference)
+        VALUES (?, ?, ?, ?, ?, ?)
+        """,
+      arguments: [
+        ban.party.kind, ban.party.value, ban.since, ban.until, ban.reason, ban.reference,
+      ])
+  }
+
+  static func delete(_ party: ListedParty, _ db: Database) throws {
+    try db.execute(
+      sql: "DELETE FROM ban WHERE kind = ? AND value = ?", arguments: [party.kind, party.value])
+  }
+}

@@ -17,6 +17,8 @@ package enum StoreTrouble: Error, Equatable, CustomStringConvertible {
   case damaged(String)
   /// Written by a later version of bmsd.
   case newer(path: String)
+  /// Another daemon has it.
+  case inUse(path: String)
   /// The last attempt failed so; the next probe is not due yet.
   case failing(String)
   /// Anything else that SQLite or the system says.
@@ -50,6 +52,8 @@ package enum StoreTrouble: Error, Equatable, CustomStringConvertible {
     case .newer(let path):
       "\(path) was written by a later version of bmsd; install that version, or go back to the "
         + "copy \(path).vN that it left"
+    case .inUse(let path):
+      "another bmsd runs on \(path), and two daemons must not share a database"
     case .failing(let text): "the database failed a moment ago and is not asked again yet: \(text)"
     case .other(let text): "the database says \(text)"
     }

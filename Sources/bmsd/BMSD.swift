@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import ArgumentParser
+internal import BMSDaemon
 internal import Glibc
 
 /// The one executable: the daemon and everything to look after it.
@@ -15,9 +16,10 @@ struct BMSD: ParsableCommand {
       Exit status: 0 well, 1 a difference was found or mail would be refused, 64 wrong usage, \
       66 no such file, 69 not available, 78 a fault in the configuration.
       """,
-    version: "0.1.0",
+    version: BMSDaemon.version,
     subcommands: [
       Run.self, Check.self, Config.self, PipelineCommand.self, Try.self,
+      Status.self, Reload.self, BanCommand.self, Allow.self,
     ])
 
   static func main() {

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import Environment
+internal import Glibc
 package import Policy
 internal import Synchronization
 
@@ -51,6 +52,11 @@ package struct FakeFiles: FileSource {
   package func read(_ path: String) throws -> [UInt8] {
     guard let bytes = contents[path] else { throw Missing() }
     return bytes
+  }
+
+  package func paths(matching pattern: String) -> [String] {
+    guard Self.isPattern(pattern) else { return [pattern] }
+    return contents.keys.filter { fnmatch(pattern, $0, FNM_PATHNAME) == 0 }.sorted()
   }
 }
 

@@ -96,8 +96,7 @@ package struct Helo: PolicyModule {
       t.note(client.words)
       return false
     }
-    // The machine's own public address: our MTA talking to itself, with our name rightly.
-    if let ip = t.peer.ip, t.daemonAddresses.contains(where: { Self.address($0) == ip }) {
+    if t.isFromOwnAddress {
       t.note("our own address")
       return false
     }
@@ -142,12 +141,6 @@ package struct Helo: PolicyModule {
     if bare.bytes.first == 0x5B { return bare.bytes.last != 0x5D }
     let isDigits = bare.bytes.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
     return (isDigits && !bare.isEmpty) || IPAddress(bare.description) != nil
-  }
-
-  /// Sendmail writes `IPv6:` before such an address.
-  private static func address(_ text: MailText) -> IPAddress? {
-    let text = text.description
-    return IPAddress(text.lowercased().hasPrefix("ipv6:") ? String(text.dropFirst(5)) : text)
   }
 
   /// Case and a final dot make no other name.

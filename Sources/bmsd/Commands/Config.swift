@@ -9,7 +9,7 @@ internal import Glibc
 struct Config: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show and explain the configuration.",
-    subcommands: [Show.self, Doc.self, Explain.self, MTA.self])
+    subcommands: [Show.self, Doc.self, Explain.self, Diff.self, MTA.self])
 
   struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -70,6 +70,54 @@ struct Config: ParsableCommand {
         Terminal.error("bmsd: \(error.message)")
         throw ExitCode(EX_USAGE)
       }
+    }
+  }
+
+  struct Diff: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Compare the running configuration with the file.",
+      discussion: """
+        Without a running daemon the one that it took last is compared. Exit status 1 when they \
+        differ.
+        """)
+
+    @OptionGroup var config: ConfigFile
+    @Flag(help: "One JSON object an option.") var json = false
+
+    func run() throws {
+      let access = try DaemonAccess(config)
+      var rows: [DifferenceRow] = []
+      do {
+        try access.ask(.configDiff, needsDaemon: true, rows: DifferenceRow.self) { rows.append($0) }
+      } catch let code as ExitCode where code.rawValue == EX_UNAVAILABLE {
+        rows = try differencesFromLastGood(access.configuration)
+      }
+      if json {
+        for row in rows {
+          print(
+            Terminal.json([
+              ("option", .string(row.option)), ("running", .string(row.running)),
+              ("file", .string(row.file)), ("needs_restart", .bool(row.needsRestart)),
+            ]))
+        }
+      } else if !rows.isEmpty {
+        let table = rows.map {
+          [$0.option, $0.running, $0.file, $0.needsRestart ? "restart" : "reload"]
+        }
+        for line in Terminal.table([["OPTION", "RUNNING", "FILE", "BY"]] + table) { print(line) }
+      }
+      if !rows.isEmpty { throw ExitCode(1) }
+    }
+
+    private func differencesFromLastGood(_ file: Configuration) throws -> [DifferenceRow] {
+      guard let path = LastGoodFile.path(file), access(path, R_OK) == 0 else {
+        Terminal.error("bmsd: there is no configuration that it took last, either")
+        throw ExitCode(EX_UNAVAILABLE)
+      }
+      Terminal.error("bmsd: compared with \(path) instead")
+      var good = ConfigFile()
+      good.path = path
+      return DifferenceRow.between(good.setup().configuration, and: file)
     }
   }
 

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Control
+internal import Configuration
+internal import Glibc
+package import Environment
+internal import Store
+
+/// What a command asks for. Served by the running daemon or, where it needs none, on the files.
+package enum AdministrationRequest: Codable, Sendable {
+  /// A `StatusRow`.
+  case status
+  /// Nothing but its end.
+  case reload
+  /// `DifferenceRow`s.
+  case configDiff
+  /// `BanRow`s.
+  case banList
+  case banAdd(BanAddition)
+  case banRemove(String)
+  /// `AllowRow`s.
+  case allowList
+  case allowAdd(AllowAddition)
+  case allowRemove(String)
+}
+
+/// The part of a running daemon that commands may reach.
+package protocol RunningDaemon: Sendable {
+  var status: StatusRow { get }
+  func reload() -> ControlEnd
+  /// What differs between the running configuration and the file.
+  func configDiff() -> (rows: [DifferenceRow], end: ControlEnd)
+}
+
+/// Every operation of the command line that looks at or changes state, in one place: the control
+/// socket calls it in the daemon, and a command calls it itself where no daemon runs.
+package struct Administration: Sendable {
+  let memory: Memory
+  let time: any TimeSource
+  let daemon: (any RunningDaemon)?
+
+  /// How long a command's write may wait for the database.
+  static let writeLimit = Duration.seconds(3)
+
+  /// Operations on `memory`; nil for `daemon` where none runs.
+  package init(_ memory: Memory, _ time: any TimeSource, daemon: (any RunningDaemon)? = nil) {
+    self.memory = memory
+    self.time = time
+    self.daemon = daemon
+  }
+
+  /// Performs `request`, handing each row of its answer to `row`.
+  package func perform(_ request: AdministrationRequest, _ row: ControlRows) -> ControlEnd {
+    do {
+      switch request {
+      case .status:
+        guard let daemon else { return Self.notRunning }
+        let status = daemon.status
+        try row(status)
+        return ControlEnd(status.faults.isEmpty ? 0 : 1)
+      case .reload: return daemon?.reload() ?? Self.notRunning
+      case .configDiff:
+        guard let daemon else { return Self.notRunning }
+        let (rows, end) = daemon.configDiff()
+        for difference in rows { try row(difference) }
+        return end
+      case .banList:
+        for ban in try bans.bans { try row(BanRow(ban)) }
+        return .well
+      case .banAdd(let addition): return try add(addition)
+      case .banRemove(let text): return try removeBan(text)
+      case .allowList:
+        for entry in try allowed.entries { try row(AllowRow(entry)) }
+        return .well
+      case .allowAdd(let addition): return try add(addition)
+      case .allowRemove(let text): return try removeAllowed(text)
+      }
+    } catch let end as ControlEnd {
+      return end
+    } catch {
+      return ControlEnd(EX_IOERR, ["\(error)"])
+    }
+  }
+
+  /// No daemon runs.
+  package static let notRunning = ControlEnd(EX_UNAVAILABLE, ["bmsd is not running"])
+
+  /// There is nowhere to keep state.
+  package static let noStore = ControlEnd(
+    EX_CONFIG, ["there is no database: add the section [store] to the configuration file"])
+
+  /// What a command named, if it is a party.
+  static func party(_ text: String) throws(ControlEnd) -> ListedParty {
+    guard let party = ListedParty(text) else {
+      throw ControlEnd(
+        EX_USAGE,
+        [
+          "\"\(text.prefix(100))\" is neither an address or network (192.0.2.1, 2001:db8::/32) nor "
+            + "a domain (@example.org) nor a mailbox (user@example.org)"
+        ])
+    }
+    return party
+  }
+
+  /// Writes what was changed; where that fails it holds nevertheless, and the housekeeper goes on
+  /// trying, if there is one.
+  func settle(_ flush: () throws(StoreTrouble) -> Void) -> ControlEnd {
+    do {
+      try flush()
+      return .well
+    } catch {
+      guard daemon != nil else { return ControlEnd(EX_UNAVAILABLE, ["nothing changed: \(error)"]) }
+      return ControlEnd(
+        1, ["it holds from now on, but is not in the database yet: \(error)"])
+    }
+  }
+}

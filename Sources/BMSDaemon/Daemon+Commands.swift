@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Configuration
+package import Control
+internal import Environment
+internal import Glibc
+internal import Logging
+internal import Milter
+internal import Policy
+internal import Store
+internal import Synchronization
+
+extension Daemon: RunningDaemon {
+  // MARK: reload
+
+  /// Builds and checks the new configuration first; a bad one leaves the running one as it is.
+  package func reload() -> ControlEnd {
+    reloading.withLock { _ in
+      notifier.notify("RELOADING=1")
+      defer { notifier.notify("READY=1") }
+      let new = readAgain()
+      guard let pipeline = new.pipeline else { return refuse(new) }
+      let old = current.withLock { current in
+        defer { current = Current(setup: new, since: SystemTime().monotonic, refusal: nil) }
+        return current.setup.configuration
+      }
+      MilterRuntime.replaceFactory(RunnerFactory(pipeline, over: socket.address))
+      let options = new.configuration.settings(MilterOptions.self)
+      let log = pipeline.services.log
+      gate.setMaximumSessions(Self.affordable(options.maximumSessions, log))
+      LastGoodFile.keep(new, log)
+      for fault in new.faults { log.warning("\(fault)") }
+      let restart = keysNeedingRestart(new.configuration, old)
+      var messages = new.faults.map(\.description)
+      if restart.isEmpty {
+        log.notice("reloaded \(path)")
+      } else {
+        let text = "reloaded, but these keys need a restart: \(restart.joined(separator: ", "))"
+        log.warning("\(text)")
+        messages.append(text)
+      }
+      return ControlEnd(0, messages)
+    }
+  }
+
+  private func refuse(_ new: Setup) -> ControlEnd {
+    let errors = new.faults.filter { $0.severity == .error }
+    let more = errors.count > 1 ? " (and \(errors.count - 1) more: bmsd check)" : ""
+    let refusal =
+      "reload refused, the running configuration stays: \(errors.first?.description ?? "")\(more)"
+    currentLog.error("\(refusal)")
+    current.withLock { $0.refusal = refusal }
+    return ControlEnd(EX_CONFIG, errors.map(\.description))
+  }
+
+  private func keysNeedingRestart(_ new: Configuration, _ old: Configuration) -> [String] {
+    var keys = new.changes(since: old).filter(\.needsRestart).map(\.name)
+    // The section alone brings the database or takes it away, without any key.
+    let hasStore = new.settings(StoreOptions.self).isPresent
+    if hasStore != (memory.store != nil), !keys.contains("store.path") { keys.append("store.path") }
+    return keys
+  }
+
+  // MARK: questions
+
+  package func configDiff() -> (rows: [DifferenceRow], end: ControlEnd) {
+    let file = readAgain()
+    let rows = DifferenceRow.between(configuration, and: file.configuration)
+    guard !file.configuration.hasErrors else {
+      return (rows, ControlEnd(EX_CONFIG, file.faults.map(\.description)))
+    }
+    return (rows, ControlEnd(rows.isEmpty ? 0 : 1))
+  }
+
+  package var status: StatusRow {
+    let now = SystemTime().monotonic
+    let (setup, since, refusal) = current.withLock { ($0.setup, $0.since, $0.refusal) }
+    let counts = gate.counts
+    return StatusRow(
+      version: version, pid: getpid(), configuration: path,
+      uptime: (now - began).components.seconds, configured: (now - since).components.seconds,
+      sessions: counts.sessions, messages: counts.messages, turnedAway: counts.turnedAway,
+      isDraining: counts.isDraining,
+      modules: setup.pipeline?.modules.map { .init(name: $0.name, mode: $0.mode.rawValue) } ?? [],
+      bans: memory.bans?.count ?? 0, allowed: memory.allowed?.count ?? 0,
+      faults: memory.faults + [refusal].compactMap { $0 })
+  }
+}
+
+extension DifferenceRow {
+  /// The options whose values differ; secrets are masked, but compared.
+  package static func between(
+    _ running: Configuration, and file: Configuration
+  ) -> [DifferenceRow] {
+    let old = Dictionary(
+      running.entries.map { ($0.name, $0.text) }, uniquingKeysWith: { first, _ in first })
+    return file.changes(since: running).map {
+      DifferenceRow(
+        option: $0.name, running: old[$0.name] ?? "", file: $0.text,
+        needsRestart: $0.needsRestart)
+    }
+  }
+}

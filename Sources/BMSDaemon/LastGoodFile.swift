@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Configuration
+internal import Glibc
+package import Logging
+
+/// The configuration that the daemon took last, kept beside the state: what to go back to, and what
+/// `bmsd config diff` compares with while no daemon runs.
+package enum LastGoodFile {
+  /// Where it stands; nil without `[store]`.
+  package static func path(_ configuration: Configuration) -> String? {
+    let store = configuration.settings(StoreOptions.self)
+    guard store.isPresent else { return nil }
+    return "\(Privileges.folder(of: store.path.path))/bms.conf.good"
+  }
+
+  /// Keeps the file of `setup`. A failure is only said: it is no reason not to serve.
+  package static func keep(_ setup: Setup, _ log: Logger) {
+    guard let path = path(setup.configuration) else { return }
+    // Renamed into place: half a file would be no good one. It may hold secrets.
+    let new = "\(path).new"
+    let descriptor = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      log.warning("\(new): \(String(cString: strerror(errno)))")
+      return
+    }
+    let bytes = setup.source
+    var isWritten =
+      bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      == bytes.count
+    isWritten = close(descriptor) == 0 && isWritten
+    guard isWritten, rename(new, path) == 0 else {
+      log.warning("\(path) could not be written")
+      unlink(new)
+      return
+    }
+  }
+}

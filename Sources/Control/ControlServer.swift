@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import FoundationEssentials
+internal import Glibc
+package import Milter
+internal import Synchronization
+
+/// The daemon's side of the control socket: a thread that accepts, and one for each of a few
+/// clients.
+///
+/// Nothing a client does costs more than its own thread: requests are bounded, every read and write
+/// has a limit, and clients beyond `maximumClients` are sent away.
+package final class ControlServer: Sendable {
+  /// Answers a request line with rows and an end.
+  package typealias Handler = @Sendable (_ request: Data, _ row: ControlRows) -> ControlEnd
+  /// Starts a thread.
+  ///
+  /// - Returns: false when the system gives none.
+  package typealias Spawn = @Sendable (@escaping @Sendable () -> Void) -> Bool
+
+  /// More clients at once are told to try again.
+  package static let maximumClients = 4
+  /// The longest request in bytes.
+  package static let maximumRequest = 65_536
+
+  private let socket: ListeningSocket
+  private let handler: Handler
+  private let spawn: Spawn
+  private let requestLimit: Duration
+  private let clients = Mutex(0)
+  private let isStopped = Mutex(false)
+
+  /// A server on `socket`; `requestLimit` is how long a client may take to send its request.
+  package init(
+    _ socket: ListeningSocket, requestLimit: Duration = .seconds(5), spawn: @escaping Spawn,
+    handler: @escaping Handler
+  ) {
+    self.socket = socket
+    self.requestLimit = requestLimit
+    self.spawn = spawn
+    self.handler = handler
+  }
+
+  /// Begins to serve.
+  ///
+  /// - Returns: false when the system gives no thread.
+  package func start() -> Bool { spawn { [self] in acceptAll() } }
+
+  /// Takes no further clients and removes the socket's path.
+  package func stop() {
+    isStopped.withLock { $0 = true }
+    shutdown(socket.descriptor, Int32(SHUT_RDWR))
+    socket.removePath()
+  }
+
+  private func acceptAll() {
+    while !isStopped.withLock({ $0 }) {
+      let descriptor = accept(socket.descriptor, nil, nil)
+      guard descriptor >= 0 else {
+        if errno == EINTR || errno == ECONNABORTED { continue }
+        if isStopped.withLock({ $0 }) { return }
+        // Out of descriptors: mail needs them, this can wait.
+        guard errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM else {
+          return
+        }
+        usleep(100_000)
+        continue
+      }
+      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+      let client = Client(LineSocket(descriptor))
+      guard isAdmitted() else {
+        client.sendAway("the daemon serves \(Self.maximumClients) commands already; try again")
+        clients.withLock { $0 -= 1 }
+        continue
+      }
+      let hasThread = spawn { [self] in
+        serve(client)
+        clients.withLock { $0 -= 1 }
+      }
+      if !hasThread {
+        client.sendAway("the daemon got no thread for this command; try again")
+        clients.withLock { $0 -= 1 }
+      }
+    }
+  }
+
+  private func isAdmitted() -> Bool {
+    clients.withLock { count in
+      count += 1
+      return count <= Self.maximumClients
+    }
+  }
+
+  private func serve(_ client: Client) {
+    let request: [UInt8]
+    do {
+      try client.socket.write(
+        Array(#"{"bmsd":\#(Greeting.version)}"#.utf8) + [0x0A], within: Client.writeLimit)
+      request = try client.socket.readLine(maximum: Self.maximumRequest, within: requestLimit)
+    } catch LineSocket.Trouble.tooLong {
+      client.sendAway("the request is longer than \(Self.maximumRequest) bytes", EX_DATAERR)
+      return
+    } catch LineSocket.Trouble.timeout {
+      client.sendAway("no request came in time", EX_PROTOCOL)
+      return
+    } catch {
+      return
+    }
+    let end = handler(Data(request)) { row in
+      try client.socket.write(try AnswerLine.row(row), within: Client.writeLimit)
+    }
+    try? client.socket.write(AnswerLine.end(end), within: Client.writeLimit)
+  }
+}
+
+/// A connection handed from the accepting thread to its own; one thread uses it at a time.
+private final class Client: Sendable {
+  nonisolated(unsafe) let socket: LineSocket
+
+  static let writeLimit = Duration.seconds(10)
+
+  init(_ socket: LineSocket) { self.socket = socket }
+
+  /// Ends without an answer; never waits, since the accepting thread may call it.
+  func sendAway(_ message: String, _ status: Int32 = EX_TEMPFAIL) {
+    try? socket.write(AnswerLine.end(ControlEnd(status, [message])), within: .zero)
+  }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Addressing
+
+/// Values by party, with addresses found by the blocks that hold them.
+///
+/// A look-up costs one hash for each length of prefix that occurs in the index, however many
+/// entries there are.
+package struct PartyIndex<Value: Sendable>: Sendable {
+  private struct Shape: Hashable {
+    var isIPv4: Bool
+    var prefixLength: Int
+  }
+
+  /// Everything that is listed.
+  package private(set) var values: [ListedParty: Value] = [:]
+  private var shapes: [Shape: Int] = [:]
+
+  package init() {}
+
+  package var count: Int { values.count }
+
+  package subscript(_ party: ListedParty) -> Value? {
+    get { values[party] }
+    set {
+      let old = values.updateValue(newValue, forKey: party)
+      if case .network(let network) = party {
+        let shape = Shape(
+          isIPv4: network.address.isIPv4, prefixLength: network.prefixLength)
+        let change = (newValue == nil ? 0 : 1) - (old == nil ? 0 : 1)
+        let count = (shapes[shape] ?? 0) + change
+        shapes[shape] = count > 0 ? count : nil
+      }
+    }
+  }
+
+  /// The values of all listed blocks that hold `ip`, the narrowest block first.
+  package func values(covering ip: IPAddress) -> [Value] {
+    shapes.keys.filter { $0.isIPv4 == ip.isIPv4 }
+      .sorted { $0.prefixLength > $1.prefixLength }
+      .compactMap { values[.network(IPNetwork(ip, prefixLength: $0.prefixLength))] }
+  }
+}
+
+extension Dictionary {
+  /// Sets or, with nil, removes a value.
+  ///
+  /// - Returns: the value before.
+  fileprivate mutating func updateValue(_ value: Value?, forKey key: Key) -> Value? {
+    guard let value else { return removeValue(forKey: key) }
+    return updateValue(value, forKey: key)
+  }
+}

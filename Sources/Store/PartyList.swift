@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Addressing
+internal import Environment
+internal import GRDB
+internal import Synchronization
+
+/// A row of a list of parties, with the SQL of its table.
+package protocol ListEntry: Sendable, Equatable {
+  var party: ListedParty { get }
+  /// Milliseconds since 1970.
+  var since: Int64 { get }
+  /// Milliseconds since 1970; nil for ever.
+  var until: Int64? { get }
+}
+
+/// The SQL of one table of parties.
+protocol EntryTable: Sendable {
+  associatedtype Entry: ListEntry
+  static func load(_ db: Database) throws -> [Entry]
+  static func put(_ entry: Entry, _ db: Database) throws
+  static func delete(_ party: ListedParty, _ db: Database) throws
+}
+
+/// A list that the mail path asks in memory, and that is kept in a table of the database.
+///
+/// Changes hold in memory at once and are written by `flush`, which the housekeeper calls every
+/// second: a locked or full disk costs neither mail time nor a ban, only its memory across a
+/// restart.
+final class PartyList<Table: EntryTable>: Sendable {
+  typealias Entry = Table.Entry
+
+  private enum Change: Equatable {
+    case put(Entry)
+    case remove
+  }
+
+  private struct State {
+    var index = PartyIndex<Entry>()
+    var pending: [ListedParty: Change] = [:]
+    var isLoaded = false
+  }
+
+  /// A limit for the memory of an attacker's making; some 300 bytes each.
+  static var maximumCount: Int { 1_000_000 }
+  /// Changes in one transaction, so that no other writer waits long.
+  static var step: Int { 500 }
+
+  private let state = Mutex(State())
+  private let store: StateStore
+
+  init(_ store: StateStore) {
+    self.store = store
+    try? load()
+  }
+
+  private var now: Int64 { store.time.milliseconds }
+
+  /// Reads the table; what was changed meanwhile stays changed.
+  private func load() throws(StoreTrouble) {
+    let entries = try store.file.read { try Table.load($0) }
+    state.withLock { state in
+      for entry in entries where state.pending[entry.party] == nil {
+        state.index[entry.party] = entry
+      }
+      state.isLoaded = true
+    }
+  }
+
+  // MARK: asking
+
+  /// The entry of `party` itself, unless it expired.
+  func entry(for party: ListedParty) -> Entry? {
+    let now = now
+    return state.withLock { $0.index[party] }.flatMap { $0.isOver(now) ? nil : $0 }
+  }
+
+  /// The entries of all blocks that hold `ip`, narrowest first, without expired ones.
+  func entries(covering ip: IPAddress) -> [Entry] {
+    let now = now
+    return state.withLock { $0.index.values(covering: ip) }.filter { !$0.isOver(now) }
+  }
+
+  /// Everything that has not expired, in order.
+  var entries: [Entry] {
+    let now = now
+    return state.withLock { Array($0.index.values.values) }.filter { !$0.isOver(now) }
+      .sorted { $0.party < $1.party }
+  }
+
+  /// How many there are, expired ones included until they are purged.
+  var count: Int { state.withLock { $0.index.count } }
+
+  /// Changes that are not in the database yet.
+  var pendingCount: Int { state.withLock { $0.pending.count } }
+
+  // MARK: changing
+
+  /// Adds or replaces an entry.
+  ///
+  /// - Returns: false when the list is full.
+  func put(_ entry: Entry) -> Bool {
+    state.withLock { state in
+      guard state.index[entry.party] != nil || state.index.count < Self.maximumCount else {
+        return false
+      }
+      state.index[entry.party] = entry
+      state.pending[entry.party] = .put(entry)
+      return true
+    }
+  }
+
+  /// Removes an entry.
+  ///
+  /// - Returns: whether there was one.
+  func remove(_ party: ListedParty) -> Bool {
+    let now = now
+    return state.withLock { state in
+      guard let entry = state.index[party] else { return false }
+      state.index[party] = nil
+      state.pending[party] = .remove
+      return !entry.isOver(now)
+    }
+  }
+
+  /// Removes what expired.
+  ///
+  /// - Returns: how many entries.
+  func purge() -> Int {
+    let now = now
+    return state.withLock { state in
+      let expired = state.index.values.filter { $0.value.isOver(now) }.keys
+      for party in expired {
+        state.index[party] = nil
+        state.pending[party] = .remove
+      }
+      return expired.count
+    }
+  }
+
+  /// Writes what is pending, waiting for each turn no longer than `limit`; what fails stays
+  /// pending.
+  func flush(within limit: Duration) throws(StoreTrouble) {
+    if !state.withLock({ $0.isLoaded }) { try load() }
+    while true {
+      let batch = state.withLock { Array($0.pending.prefix(Self.step)) }
+      guard !batch.isEmpty else { return }
+      try store.file.write(within: limit) { db in
+        for (party, change) in batch {
+          switch change {
+          case .put(let entry): try Table.put(entry, db)
+          case .remove: try Table.delete(party, db)
+          }
+        }
+      }
+      state.withLock { state in
+        // What changed again while it was written is still to be written.
+        for (party, change) in batch where state.pending[party] == change {
+          state.pending[party] = nil
+        }
+      }
+    }
+  }
+}
+
+extension ListEntry {
+  func isOver(_ now: Int64) -> Bool { until.map { $0 <= now } ?? false }
+}

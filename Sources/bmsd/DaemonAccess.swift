@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import ArgumentParser
+internal import BMSDaemon
+internal import Configuration
+internal import Control
+internal import Environment
+internal import FoundationEssentials
+internal import Glibc
+internal import Policy
+internal import Store
+
+/// How a command reaches state: through the running daemon or, where none runs, on the files.
+struct DaemonAccess {
+  let configuration: Configuration
+
+  /// Reads the file for where things are; its faults matter only where it cannot be read at all.
+  init(_ config: ConfigFile) throws {
+    configuration = config.setup().configuration
+    guard configuration.faults.contains(where: { $0.line == nil && $0.severity == .error }) else {
+      return
+    }
+    for fault in configuration.faults { Terminal.error(fault.description) }
+    throw ExitCode(EX_CONFIG)
+  }
+
+  /// Performs a request, handing on each row of the answer, decoded.
+  ///
+  /// - Throws: the exit status after its messages are printed; status 1 is returned.
+  @discardableResult
+  func ask<Row: Codable>(
+    _ request: AdministrationRequest, needsDaemon: Bool = false, rows: Row.Type,
+    _ row: (Row) throws -> Void
+  ) throws -> Int32 {
+    let take = { (data: Data) in try row(try JSONDecoder().decode(Row.self, from: data)) }
+    let end: ControlEnd
+    do {
+      let client = try ControlClient(path: socketPath)
+      end = try client.ask(request, row: take)
+    } catch let unreachable as ControlClient.Unreachable {
+      switch unreachable {
+      case .silent(let why):
+        throw Self.failure(EX_UNAVAILABLE, "\(why); see `systemctl status bmsd`")
+      case .notAllowed:
+        throw Self.failure(
+          EX_NOPERM,
+          "you may not talk to the daemon at \(socketPath): ask root, or the group of [control] "
+            + "socket_group")
+      case .notRunning:
+        end = needsDaemon ? Administration.notRunning : try withoutDaemon(request, take)
+      }
+    }
+    for message in end.messages { Terminal.error("bmsd: \(message)") }
+    if end.status > 1 { throw ExitCode(end.status) }
+    return end.status
+  }
+
+  /// Performs a request whose answer is its end.
+  func ask(_ request: AdministrationRequest, needsDaemon: Bool = false) throws -> Int32 {
+    try ask(request, needsDaemon: needsDaemon, rows: NoRow.self) { _ in }
+  }
+
+  private struct NoRow: Codable {}
+
+  private var socketPath: String { configuration.settings(ControlOptions.self).socket.path }
+
+  private func withoutDaemon(
+    _ request: AdministrationRequest, _ take: (Data) throws -> Void
+  ) throws -> ControlEnd {
+    let options = configuration.settings(StoreOptions.self)
+    guard options.isPresent else { return Administration.noStore }
+    let path = options.path.path
+    if ProcessLock.isHeld(path: path) {
+      throw Self.failure(
+        EX_UNAVAILABLE,
+        "a daemon uses \(path), but nothing listens at \(socketPath): is --config its file?")
+    }
+    let time = SystemTime()
+    do {
+      _ = try Privileges.becomeOwner(ofFolderOf: path)
+      let memory = try Memory.open(configuration, time: time)
+      return Administration(memory, time).perform(request) { row in
+        try take(try JSONEncoder().encode(row))
+      }
+    } catch let trouble as Privileges.Trouble {
+      throw Self.failure(EX_NOPERM, trouble.description)
+    } catch let trouble as StoreTrouble {
+      throw Self.failure(
+        trouble == .readOnly ? EX_NOPERM : EX_UNAVAILABLE,
+        "\(path): \(trouble)"
+          + (trouble == .readOnly && geteuid() != 0 ? "; root and bmsd's user may" : ""))
+    }
+  }
+
+  private static func failure(_ status: Int32, _ message: String) -> ExitCode {
+    Terminal.error("bmsd: \(message)")
+    return ExitCode(status)
+  }
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import Control
+import FoundationEssentials
+import GRDB
+import Glibc
+import Policy
+import Store
+import TestSupport
+import Testing
+
+@testable import BMSDaemon
+
+/// Operations on a database, as a command performs them without a daemon or within one.
+struct AdministrationTests {
+  struct FakeDaemon: RunningDaemon {
+    var faults: [String] = []
+    var status: StatusRow {
+      StatusRow(
+        version: "1", pid: 1, configuration: "/c", uptime: 1, configured: 1, sessions: 2,
+        messages: 3, turnedAway: 4, isDraining: false, modules: [], bans: 0, allowed: 0,
+        faults: faults)
+    }
+    func reload() -> ControlEnd { ControlEnd(EX_CONFIG, ["bms.conf:3: what"]) }
+    func configDiff() -> (rows: [DifferenceRow], end: ControlEnd) { ([], .well) }
+  }
+
+  let folder: TemporaryFolder
+  let time = FakeTime()
+  let memory: Memory
+  let direct: Administration
+
+  init() throws {
+    folder = try TemporaryFolder()
+    let store = try StateStore(path: folder.path("bms.db"), time: time)
+    memory = Memory(store: store, trail: MemoryTrail(capacity: 0))
+    direct = Administration(memory, time)
+  }
+
+  func rows<Row: Decodable>(
+    _ type: Row.Type, _ request: AdministrationRequest
+  ) throws -> [Row] {
+    var rows: [Row] = []
+    let end = direct.perform(request) { row in
+      rows.append(try JSONDecoder().decode(Row.self, from: try JSONEncoder().encode(row)))
+    }
+    #expect(end == .well)
+    return rows
+  }
+
+  func end(_ request: AdministrationRequest) -> ControlEnd { direct.perform(request) { _ in } }
+
+  func ban(_ party: String, _ duration: Int? = nil) -> AdministrationRequest {
+    .banAdd(BanAddition(party: party, duration: duration, reason: "why"))
+  }
+
+  @Test func bansAndLetsGo() throws {
+    #expect(end(ban("192.0.2.7/24", 60_000)) == .well)
+    #expect(end(ban("Example.ORG")) == .well)
+    let listed = try rows(BanRow.self, .banList)
+    #expect(listed.map(\.value) == ["192.0.2.0/24", "example.org"])
+    #expect(listed.map(\.until) == [time.milliseconds + 60_000, nil])
+    #expect(listed.map(\.reason) == ["why", "why"])
+    let stored = try memory.store?.file.read {
+      try Int.fetchOne($0, sql: "SELECT count(*) FROM ban")
+    }
+    #expect(stored == 2)
+    #expect(end(.banRemove("192.0.2.0/24")) == .well)
+    #expect(end(.banRemove("192.0.2.0/24")).status == 1)
+    #expect(try rows(BanRow.self, .banList).count == 1)
+  }
+
+  @Test func saysWhichWiderBanHolds() {
+    _ = end(ban("192.0.2.0/24"))
+    #expect(
+      end(.banRemove("192.0.2.1")).messages == [
+        "192.0.2.1 is not banned", "192.0.2.0/24, which holds it, is",
+      ])
+  }
+
+  @Test(arguments: ["nonsense", "", "0.0.0.0/0", "::/0", "10.0.0.0/7", "300.1.1.1"])
+  func bansNoNonsense(_ party: String) throws {
+    #expect(end(ban(party)).status == EX_USAGE)
+    #expect(try rows(BanRow.self, .banList).isEmpty)
+  }
+
+  func allow(
+    _ party: String, skip: [String] = [], until: Int64? = nil, note: String = ""
+  ) -> AdministrationRequest {
+    .allowAdd(
+      AllowAddition(party: party, skip: skip, until: until, isUnauthenticated: true, note: note))
+  }
+
+  @Test func allowsAndForgets() throws {
+    #expect(end(allow("@example.org", skip: ["helo"], note: "n")) == .well)
+    let entry = try #require(try rows(AllowRow.self, .allowList).first)
+    #expect(entry.value == "example.org")
+    #expect(entry.skip == ["helo"])
+    #expect(entry.isUnauthenticated)
+    #expect(entry.note == "n")
+    #expect(end(.allowRemove("@example.org")) == .well)
+    #expect(end(.allowRemove("@example.org")).status == 1)
+  }
+
+  @Test func allowsNoNonsense() throws {
+    #expect(end(allow("nonsense")).status == EX_USAGE)
+    #expect(end(allow("@example.org", skip: ["network"])).status == EX_USAGE)
+    #expect(end(allow("@example.org", skip: ["nothing"])).status == EX_USAGE)
+    #expect(end(allow("@example.org", until: time.milliseconds)).status == EX_USAGE)
+    let long = String(repeating: "n", count: 501)
+    #expect(end(allow("@example.org", note: long)).status == EX_USAGE)
+    #expect(try rows(AllowRow.self, .allowList).isEmpty)
+  }
+
+  @Test func needsADatabase() {
+    let nothing = Administration(.none, time)
+    for request in [AdministrationRequest.banList, .allowList, ban("192.0.2.1")] {
+      #expect(nothing.perform(request) { _ in }.status == EX_CONFIG)
+    }
+  }
+
+  @Test func needsADaemon() {
+    for request in [AdministrationRequest.status, .reload, .configDiff] {
+      #expect(end(request) == Administration.notRunning)
+    }
+  }
+
+  @Test func passesOnWhatTheDaemonSays() {
+    let well = Administration(memory, time, daemon: FakeDaemon())
+    #expect(well.perform(.status) { _ in } == .well)
+    #expect(well.perform(.reload) { _ in } == ControlEnd(EX_CONFIG, ["bms.conf:3: what"]))
+    let degraded = Administration(memory, time, daemon: FakeDaemon(faults: ["full"]))
+    #expect(degraded.perform(.status) { _ in }.status == 1)
+  }
+
+  @Test func saysThatALockedDatabaseIsNotWritten() throws {
+    let other = try DatabaseQueue(path: folder.path("bms.db"))
+    try other.writeWithoutTransaction { db in
+      try db.execute(sql: "BEGIN IMMEDIATE")
+      let running = Administration(memory, time, daemon: FakeDaemon())
+      #expect(running.perform(ban("192.0.2.1")) { _ in }.status == 1)
+      #expect(memory.bans?.pendingCount == 1)
+      #expect(end(ban("192.0.2.2")).status == EX_UNAVAILABLE)
+      try db.execute(sql: "COMMIT")
+    }
+  }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import Foundation
+import Glibc
+import Mail
+import MilterClient
+import TestSupport
+import Testing
+
+/// The built executable, as a daemon with a folder of its own and as commands against it.
+final class LiveDaemon {
+  struct Outcome: Equatable {
+    var status: Int32
+    var output: String
+    var errors: String
+  }
+
+  let folder: TemporaryFolder
+  private(set) var process = Process()
+  var configuration: String { folder.path("bms.conf") }
+
+  /// Writes the configuration; `sections` come after the daemon's own.
+  init(_ sections: String) throws {
+    folder = try TemporaryFolder()
+    try write(sections)
+  }
+
+  deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+
+  func write(_ sections: String) throws {
+    let text = """
+      [milter]
+      socket = unix:\(folder.path("bms.sock"))
+      drain = 0s
+      [control]
+      socket = \(folder.path("control.sock"))
+      [store]
+      path = \(folder.path("bms.db"))
+      min_free = 0
+      \(sections)
+      """
+    try Data(text.utf8).write(to: URL(filePath: configuration))
+  }
+
+  private static func executable() throws -> URL {
+    let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+    return URL(filePath: tests).deletingLastPathComponent().appending(path: "bmsd")
+  }
+
+  /// Starts the daemon and waits until it says that it is ready.
+  func start() throws {
+    let ready = folder.path("notify")
+    unlink(ready)
+    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: ready.utf8) }
+    let bound = withUnsafePointer(to: &address) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    try #require(bound == 0)
+    var limit = timeval(tv_sec: 20, tv_usec: 0)
+    setsockopt(
+      descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    process = Process()
+    process.executableURL = try Self.executable()
+    process.arguments = ["run", "--config", configuration]
+    process.environment = ["NOTIFY_SOCKET": ready]
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    var buffer = [UInt8](repeating: 0, count: 100)
+    let count = recv(descriptor, &buffer, buffer.count, 0)
+    try #require(count > 0, "the daemon did not become ready")
+    #expect(String(decoding: buffer.prefix(count), as: UTF8.self) == "READY=1")
+  }
+
+  /// Ends the daemon by a signal and waits for its end.
+  func end(_ signal: Int32) {
+    kill(process.processIdentifier, signal)
+    process.waitUntilExit()
+  }
+
+  /// Runs a command with this configuration to its end.
+  func command(_ arguments: String...) throws -> Outcome { try run(arguments) }
+
+  func run(_ arguments: [String]) throws -> Outcome {
+    let command = Process()
+    command.executableURL = try Self.executable()
+    command.arguments = arguments + ["--config", configuration]
+    let output = Pipe()
+    let errors = Pipe()
+    command.standardOutput = output
+    command.standardError = errors
+    try command.run()
+    let text = output.fileHandleForReading.readDataToEndOfFile()
+    let complaint = errors.fileHandleForReading.readDataToEndOfFile()
+    command.waitUntilExit()
+    return Outcome(
+      status: command.terminationStatus, output: String(decoding: text, as: UTF8.self),
+      errors: String(decoding: complaint, as: UTF8.self))
+  }
+
+  /// The answer to one recipient, as the MTA gets it from libmilter; `unknown` recipients that the
+  /// MTA itself refuses come first.
+  func answer(
+    from ip: String, sender: MailText = "<a@example.com>", unknown: Int = 0
+  ) throws -> StepReply {
+    let session = try MilterSession(connectingTo: .unix(path: folder.path("bms.sock")))
+    try session.negotiate()
+    session.macros[.connect] = ["j": "mx.example.net", "{daemon_port}": "25"]
+    _ = try session.connect("client.example.com", .inet(MailText(ip), port: 2500))
+    _ = try session.helo("client.example.com")
+    _ = try session.mail([sender])
+    session.macros[.rcpt] = ["{rcpt_mailer}": "error"]
+    for _ in 0..<unknown { _ = try session.rcpt(["<nobody@local.test>"]) }
+    session.macros[.rcpt] = ["{rcpt_mailer}": "local"]
+    return try session.rcpt(["<b@local.test>"])
+  }
+}
