@@ -9,6 +9,7 @@ package import Policy
 package let pipeline: [any PolicyModule.Type] = [
   ConnectionClass.self,  // everybody else asks what kind of client this is
   Helo.self,  // cheap: neither DNS nor state
+  Greylist.self,  // after all that refuses for good: who is refused anyway need not be remembered
 ]
 
 /// The section names of the pipeline's modules, first to last, whether they are on or off.

@@ -27,7 +27,9 @@ package let comingSections: [ComingSection] = [
   ComingSection("allow", note: "the allow-list comes with the database"),
   ComingSection("submit", note: "sending mail comes with the quarantine"),
   ComingSection("banned_ips", note: "bans come with the database"),
-  ComingSection("greylist", note: "greylisting comes with the database"),
+  ComingSection(
+    "greylist", keys: ["dbfile"],
+    note: "the greylist is in [store] path; `bmsd greylist import` brings the old one along"),
   ComingSection("spf", note: "SPF comes with the resolver"),
   ComingSection("dns", note: "the resolver comes with SPF"),
   ComingSection("auth_results", note: "Authentication-Results come with SPF and DKIM"),

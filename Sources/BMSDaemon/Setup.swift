@@ -42,6 +42,7 @@ package struct Setup: Sendable {
       faults += error.faults.map { configuration.fault($0.message, option: $0.option) }
     }
     faults += Self.milterFaults(configuration)
+    if let pipeline { faults += Self.storeFaults(configuration, pipeline) }
     self.faults = faults
     self.pipeline = faults.contains { $0.severity == .error } ? nil : pipeline
   }
@@ -57,6 +58,18 @@ package struct Setup: Sendable {
           option: "milter.socket_group"))
     }
     return faults
+  }
+
+  /// Modules that are on but have no database to work with.
+  private static func storeFaults(
+    _ configuration: Configuration, _ pipeline: PolicyPipeline
+  ) -> [ConfigurationFault] {
+    guard !configuration.settings(StoreOptions.self).isPresent else { return [] }
+    return pipeline.modules.filter(\.needsStore).map {
+      configuration.fault(
+        "[\($0.name)] needs the database: add a line [store] to the file, or set mode = off",
+        option: "\($0.name).mode")
+    }
   }
 
   static func groupID(named name: String) -> UInt32? {

@@ -32,6 +32,12 @@ package protocol PolicyModule: Sendable {
   /// Whether its refusals protect the recipient from harm, so that they also concern
   /// `always_accept`.
   static var isProtective: Bool { get }
+  /// Whether it cannot work without the database; `bmsd check` asks for `[store]` then.
+  static var needsStore: Bool { get }
+
+  /// Stages its session conforms to but that these settings have no use for: they are negotiated
+  /// away as if it did not conform.
+  var idleStages: Set<Stage> { get }
 
   /// Checks what the option table cannot: rules across options, files that must be readable.
   /// `bmsd check` runs it without opening a socket.
@@ -48,6 +54,8 @@ extension PolicyModule {
   package static var yieldsToAccept: Bool { true }
   package static var isForStrangersOnly: Bool { false }
   package static var isProtective: Bool { false }
+  package static var needsStore: Bool { false }
+  package var idleStages: Set<Stage> { [] }
 }
 
 /// Why a module cannot be set up; becomes a `file:line` error of `bmsd check`.
@@ -83,7 +91,8 @@ package protocol SenderStage: PolicySession {
 package protocol RecipientStage: PolicySession {
   func recipient(_ recipient: Recipient, _ t: Transaction) throws -> Verdict
 }
-/// DATA: all recipients are known. Makes DATA an answered step, which costs a round trip.
+/// DATA: all recipients are known. Makes DATA an answered step, which costs a round trip, while the
+/// module enforces.
 package protocol DataStage: PolicySession {
   func data(_ t: Transaction) throws -> Verdict
 }

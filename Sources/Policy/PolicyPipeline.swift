@@ -17,6 +17,8 @@ package final class ConfiguredModule: Sendable {
   package let edits: Actions
   /// Whether it has a mode of its own; others only gather facts.
   package let isPolicy: Bool
+  /// Whether it cannot work without the database.
+  package let needsStore: Bool
   let index: Int
   let yieldsToAccept: Bool
   let isForStrangersOnly: Bool
@@ -35,7 +37,8 @@ package final class ConfiguredModule: Sendable {
     mode = policy?.mode ?? .enforce
     onError = policy?.onError ?? .skip
     onlyTo = policy?.onlyTo ?? AddressSet()
-    stages = Self.stages(of: M.Session.self)
+    stages = Self.stages(of: M.Session.self).subtracting(module.idleStages)
+    needsStore = M.needsStore
     edits = M.edits
     yieldsToAccept = M.yieldsToAccept
     isForStrangersOnly = M.isForStrangersOnly
@@ -128,12 +131,14 @@ package final class PolicyPipeline: Sendable {
   /// What is wanted of the MTA.
   ///
   /// CONNECT, HELO, MAIL and RCPT always come, so that every verdict can name client, sender and
-  /// recipients. Only RCPT is answered, DATA too when a module decides there.
+  /// recipients. Only RCPT is answered, DATA too when a module that enforces decides there.
   package var negotiation: Negotiation {
     var steps: Steps = [.connect, .hello, .sender, .recipient]
     var answered: Steps = [.recipient]
     for stage in Stage.allCases where !modules(at: stage).isEmpty { steps.insert(stage.step) }
-    if steps.contains(.data) { answered.insert(.data) }
+    if modules(at: .data).contains(where: { modules[$0].mode == .enforce }) {
+      answered.insert(.data)
+    }
     if logsHeaders { steps.insert(.header) }
     // A hold can be asked for by any module's verdict.
     let actions = modules.reduce(Actions.quarantine.union(.deleteRecipients)) {

@@ -282,23 +282,10 @@ extension Runner {
 
   // MARK: effects
 
-  /// What a verdict of `module` does to these recipients.
   private func effect(
     of module: ConfiguredModule, on recipients: [Recipient], _ t: Transaction, at stage: Stage
   ) -> Decision.Effect {
-    if module.mode != .enforce { return .observed }
-    if !module.onlyTo.items.isEmpty,
-      recipients.isEmpty || !recipients.allSatisfy({ module.onlyTo.contains($0.mailbox) })
-    {
-      return .onlyTo
-    }
-    if stage <= .recipient, t.isNotSMTP { return .notSMTP }
-    if !module.isProtective, !recipients.isEmpty,
-      recipients.allSatisfy({ pipeline.network.alwaysAccept.contains($0.mailbox) })
-    {
-      return .alwaysAccept
-    }
-    return .enforced
+    t.effect(of: module, on: recipients, at: stage)
   }
 
   /// Writes a decision to the log and returns the reply it leads to.

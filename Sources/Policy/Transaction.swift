@@ -44,6 +44,10 @@ final class ConnectionContext {
   var messageCount = 0
   var authentication: Authentication?
   var facts = FactStore()
+  /// Who is refused nothing.
+  let alwaysAccept: AddressSet
+
+  init(alwaysAccept: AddressSet) { self.alwaysAccept = alwaysAccept }
 }
 
 /// The message in hand or, before MAIL, the connection.
@@ -132,6 +136,33 @@ package final class Transaction {
   package func add(_ edit: Edit) {
     guard let running else { return }
     edits.append((edit, running))
+  }
+
+  /// Whether a refusal of the running module for these recipients would be told to the client, and
+  /// not only recorded (`mode`, `only_to`, `always_accept`). For a module that remembers what it
+  /// told.
+  package func isEnforced(on recipients: [Recipient]) -> Bool {
+    guard let running else { return false }
+    return effect(of: running, on: recipients, at: stage) == .enforced
+  }
+
+  /// What a verdict of `module` does to these recipients.
+  func effect(
+    of module: ConfiguredModule, on recipients: [Recipient], at stage: Stage
+  ) -> Decision.Effect {
+    if module.mode != .enforce { return .observed }
+    if !module.onlyTo.items.isEmpty,
+      recipients.isEmpty || !recipients.allSatisfy({ module.onlyTo.contains($0.mailbox) })
+    {
+      return .onlyTo
+    }
+    if stage <= .recipient, isNotSMTP { return .notSMTP }
+    if !module.isProtective, !recipients.isEmpty,
+      recipients.allSatisfy({ connection.alwaysAccept.contains($0.mailbox) })
+    {
+      return .alwaysAccept
+    }
+    return .enforced
   }
 
   /// Leaves a word on why the running module proceeds: `internal client`. For the trail and
