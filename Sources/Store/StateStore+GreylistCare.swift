@@ -68,6 +68,8 @@ package struct GreylistCounts: Sendable, Equatable {
   package var origins = 0
   /// Origins that wait no more.
   package var knownOrigins = 0
+
+  package init() {}
 }
 
 extension StateStore {
