@@ -67,6 +67,10 @@ let package = Package(
       name: "TestSupport", dependencies: daemon + ["MilterClient"], path: "Tests/TestSupport",
       swiftSettings: strict),
 
+    .executableTarget(
+      name: "GreylistBenchmark", dependencies: values + ["Greylisting", "Store", "TestSupport"],
+      path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
+
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),

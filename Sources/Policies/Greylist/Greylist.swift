@@ -130,8 +130,13 @@ package struct Greylist: PolicyModule {
     guard let sender = t.sender?.mailbox, let recipient = recipients.first?.mailbox else {
       return nil
     }
-    let domain = t[OriginFact.self].map { keys.origin(ofDomain: $0) }
-    guard let origin = domain ?? t.peer.ip.map({ keys.origin(of: $0) }) else { return nil }
+    let origin: String
+    if let domain = t[OriginFact.self] {
+      origin = keys.origin(ofDomain: domain)
+    } else {
+      guard let ip = t.peer.ip else { return nil }
+      origin = keys.origin(of: ip)
+    }
     return Triplet(
       origin: origin, sender: keys.sender(sender), recipient: keys.recipient(recipient))
   }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import Environment
+import Greylisting
+import Store
+import TestSupport
+
+/// What a greylist check costs with a thousand triplets and with a million, side by side so that
+/// the machine's moods hit both. Goal: a ratio of at most 1.25. Run with `make benchmark`.
+@main
+struct GreylistBenchmark {
+  static let sizes = [1_000, 1_000_000]
+  static let rounds = 40
+  static let checks = 1_000
+  static let rule = TripletRule(
+    delay: 300_000, expire: 172_800_000, retain: 3_110_400_000, autoPass: 5)
+  static let start: Int64 = 1_795_219_200_000
+
+  /// Triplet `number` of a site: some thousands of origins, as many senders each as it takes.
+  static func triplet(_ number: Int) -> Triplet {
+    let mixed = UInt64(number) &* 0x9E37_79B9_7F4A_7C15
+    return Triplet(
+      origin: "\(mixed >> 56).\(mixed >> 48 & 255).\(mixed >> 44 & 15).0/24",
+      sender: "sender\(mixed >> 20 & 0xFFFFFF)@example\(number % 977).com",
+      recipient: "user\(number)@example.org")
+  }
+
+  static func store(_ size: Int, _ folder: TemporaryFolder) throws -> StateStore {
+    let store = try StateStore(path: folder.path("\(size).db"), time: SystemTime())
+    var number = 0
+    _ = try store.importTriplets(by: rule, at: start, within: .seconds(60)) {
+      guard number < size else { return nil }
+      defer { number += 1 }
+      return .record(
+        TripletRecord(
+          triplet: triplet(number), first: start - 600_000, last: start - 1000,
+          passed: number % 2, tries: number % 2 + 1))
+    }
+    return store
+  }
+
+  static func main() throws {
+    let folder = try TemporaryFolder()
+    let stores = try sizes.map { ($0, try store($0, folder)) }
+    let random = FakeRandom()
+    var times = sizes.map { _ in [Duration]() }
+    let clock = ContinuousClock()
+    for round in 0..<rounds {
+      for (index, (size, store)) in stores.enumerated() {
+        let took = try clock.measure {
+          for check in 0..<checks {
+            // Three of four are known, one is new.
+            let isNew = check % 4 == 0
+            let number =
+              isNew
+              ? size + round * checks + check : Int((random.next() >> 16) % UInt64(size))
+            _ = try store.see(
+              triplet(number), at: start + Int64(round), by: rule, learnOnly: false,
+              within: .seconds(5))
+          }
+        }
+        times[index].append(took / checks)
+      }
+    }
+    let medians = times.map { $0.sorted().dropFirst(rounds / 2).first ?? .zero }
+    for (size, median) in zip(sizes, medians) { print("\(size) triplets: \(median) a check") }
+    if let small = medians.first, let large = medians.last {
+      print("ratio \(large / small), goal 1.25")
+    }
+  }
+}
