@@ -78,7 +78,7 @@ extension StateStore: TripletStore {
           OR :now >= triplet.first + :delay)
       END,
       tries = CASE WHEN \(isForgotten) THEN 1 ELSE triplet.tries + 1 END
-    RETURNING first, passed, tries, \(originIsKnown)
+    RETURNING first, passed, tries, CASE WHEN passed = 1 THEN \(originIsKnown) ELSE 0 END
     """
 
   package func see(
