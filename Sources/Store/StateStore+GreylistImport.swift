@@ -14,7 +14,7 @@ package struct GreylistImport: Sendable, Equatable {
   package var forgotten = 0
   /// Lines that say nothing; they cost only themselves.
   package var faulty = 0
-  /// The first faults, with their line: `12: a time is not in seconds since 1970`.
+  /// The first faults.
   package var faults: [String] = []
 
   /// How many faults are told one by one.
@@ -24,7 +24,7 @@ package struct GreylistImport: Sendable, Equatable {
 /// One line of an import.
 package enum ImportedLine: Sendable, Equatable {
   case record(TripletRecord)
-  /// What is wrong with it.
+  /// Where it is, and what is wrong with it: `12: a time is not in seconds since 1970`.
   case fault(String)
 }
 
@@ -60,7 +60,7 @@ extension StateStore {
           }
         case .fault(let text):
           sum.faulty += 1
-          if sum.faults.count < GreylistImport.toldFaults { sum.faults.append("\(sum.read): \(text)") }
+          if sum.faults.count < GreylistImport.toldFaults { sum.faults.append(text) }
         }
       }
       try insert(batch, at: now, within: limit)
@@ -141,14 +141,14 @@ package final class AncestorGreylist {
     place = row[0]
     guard let first = Self.number(row, 4), let last = Self.number(row, 5),
       let count = Self.number(row, 6)
-    else { return .fault("a time or count is not a number") }
+    else { return .fault("row \(place): a time or count is not a number") }
     do {
       return .record(
         try reader.ancestorRecord(
           origin: Self.bytes(row, 1), sender: Self.bytes(row, 2), recipient: Self.bytes(row, 3),
           first: first, last: last, count: count))
     } catch {
-      return .fault(error.message)
+      return .fault("row \(place): \(error.message)")
     }
   }
 

@@ -62,7 +62,9 @@ struct Site {
   let pipeline: PolicyPipeline
   let store: StateStore
 
-  init(_ options: String = "mode = enforce", extra: String = "", triplets: (any TripletStore)? = nil)
+  init(
+    _ options: String = "mode = enforce", extra: String = "", triplets: (any TripletStore)? = nil
+  )
     throws
   {
     folder = try TemporaryFolder()
@@ -70,7 +72,9 @@ struct Site {
     let text = "\(extra)\n[greylist]\n\(options)\n"
     let configuration = Configuration.load(
       path: "bms.conf",
-      sections: [NetworkOptions.self, LogOptions.self, FakeOrigin.Options.self, GreylistOptions.self],
+      sections: [
+        NetworkOptions.self, LogOptions.self, FakeOrigin.Options.self, GreylistOptions.self,
+      ],
       read: { _ in Array(text.utf8) })
     #expect(configuration.faults.isEmpty, "\(configuration.faults)")
     var services = Services(

@@ -127,7 +127,8 @@ struct GreylistCareTests {
 
   @Test func anImportCanBeRepeated() throws {
     let lines = [
-      Self.record("a", first: Self.now - Self.day, last: Self.now + 9 * Self.day, passed: 3, tries: 4),
+      Self.record(
+        "a", first: Self.now - Self.day, last: Self.now + 9 * Self.day, passed: 3, tries: 4),
       Self.record("old", last: Self.now - 37 * Self.day, passed: 1, tries: 2),
     ]
     try add(lines)

@@ -78,9 +78,10 @@ struct GreylistStoreTests {
           triplet, record, at: now, learnOnly: learnOnly, originIsKnown: false)
         record = expected.record
         #expect(try see(triplet, at: now, learnOnly: learnOnly) == expected.answer)
-        #expect(try store.triplets(TripletFilter(origin: triplet.origin), limit: 2) == [
-          expected.record
-        ])
+        #expect(
+          try store.triplets(TripletFilter(origin: triplet.origin), limit: 2) == [
+            expected.record
+          ])
       }
     }
   }

@@ -112,12 +112,14 @@ extension GreylistCommand {
           return try take(access, total: source.count) { try source.next() }
         }
         var csv = TripletCSV(keys: access.keys)
+        var number = 0
         return try take(access, total: nil) {
           while let line = try input.next() {
+            number += 1
             do throws(TripletCSV.Fault) {
               if let record = try csv.record(line) { return .record(record) }
             } catch {
-              return .fault(error.message)
+              return .fault("\(number): \(error.message)")
             }
           }
           return nil
@@ -125,7 +127,8 @@ extension GreylistCommand {
       }
       for fault in sum.faults { Terminal.error("\(file):\(fault)") }
       print(
-        "\(sum.taken) triplets taken, \(sum.forgotten) too old, \(sum.faulty) faulty of \(sum.read)")
+        "\(sum.taken) triplets taken, \(sum.forgotten) too old, \(sum.faulty) faulty of \(sum.read)"
+      )
       if sum.faulty > 0 { throw ExitCode(EX_DATAERR) }
     }
 
