@@ -68,7 +68,7 @@ let package = Package(
       swiftSettings: strict),
 
     .executableTarget(
-      name: "GreylistBenchmark", dependencies: values + ["Greylisting", "Store", "TestSupport"],
+      name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
