@@ -7,7 +7,7 @@ SOURCES = Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test unit-test end-to-end lint module regenerate
+.PHONY: help deps build demo test unit-test end-to-end benchmark lint module regenerate
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ unit-test: ## libraries, policies in process, and the wire through real libmilte
 
 end-to-end: ## real Postfix and Sendmail; needs `make build`
 	BMSD=$(CURDIR)/$(BMSD) Tests/Tools/run-end-to-end
+
+benchmark: ## what a greylist check costs at 1,000 and 1,000,000 triplets
+	$(SWIFT) run -c release GreylistBenchmark
 
 lint: ## formatting and documentation of the Swift sources
 	$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)

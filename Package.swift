@@ -72,6 +72,10 @@ let package = Package(
       name: "TestSupport", dependencies: daemon + ["MilterClient"], path: "Tests/TestSupport",
       swiftSettings: strict),
 
+    .executableTarget(
+      name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
+      path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
+
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),

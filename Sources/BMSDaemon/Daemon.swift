@@ -6,6 +6,7 @@ internal import Control
 internal import Environment
 internal import FoundationEssentials
 internal import Glibc
+internal import Greylisting
 internal import Logging
 internal import Milter
 internal import Policy
@@ -101,6 +102,10 @@ package final class Daemon: Sendable {
     let housekeeper = Housekeeper(
       memory, SystemTime(),
       minFree: { [self] in configuration.settings(StoreOptions.self).minFree.bytes },
+      greylist: { [self] in
+        let settings = configuration.settings(GreylistOptions.self)
+        return settings.mode == .off ? nil : TripletRule(settings)
+      },
       log: { [self] in currentLog })
     guard isWaiting, housekeeper.start(), serveCommands() else {
       log.critical("cannot start a thread")

@@ -3,6 +3,7 @@
 
 internal import Dispatch
 internal import Environment
+internal import Greylisting
 internal import Logging
 internal import Store
 internal import Synchronization
@@ -13,34 +14,41 @@ final class Housekeeper: Sendable {
   private let memory: Memory
   private let time: any TimeSource
   private let minFree: @Sendable () -> Int
+  private let greylist: @Sendable () -> TripletRule?
   private let log: @Sendable () -> Logger
   private let freeBytes: @Sendable (String) -> Int?
   private let state: Mutex<State>
 
   private struct State {
     var nextPurge: Duration
+    var nextGreylistPurge: Duration
     /// What was said, so that a standing fault is said once a minute and its end once.
     var saidFault: String?
     var nextWord: Duration
   }
 
   static let purgeInterval = Duration.seconds(60)
+  /// The greylist may be long: every triplet is looked at, 500 at a time.
+  static let greylistPurgeInterval = Duration.seconds(3600)
   /// How long a write waits; only this thread does.
   static let writeLimit = Duration.seconds(1)
 
-  /// `minFree` and `log` are asked each time, since a reload may change them.
+  /// `minFree`, `greylist` (nil while it is off) and `log` are asked each time, since a reload may
+  /// change them.
   init(
     _ memory: Memory, _ time: any TimeSource, minFree: @escaping @Sendable () -> Int,
+    greylist: @escaping @Sendable () -> TripletRule? = { nil },
     log: @escaping @Sendable () -> Logger,
     freeBytes: @escaping @Sendable (String) -> Int? = { FreeSpace.bytes(at: $0) }
   ) {
     self.memory = memory
     self.time = time
     self.minFree = minFree
+    self.greylist = greylist
     self.log = log
     self.freeBytes = freeBytes
     let now = time.monotonic
-    state = Mutex(State(nextPurge: now, saidFault: nil, nextWord: now))
+    state = Mutex(State(nextPurge: now, nextGreylistPurge: now, saidFault: nil, nextWord: now))
   }
 
   /// Begins; returns false when the system gives no thread.
@@ -68,6 +76,14 @@ final class Housekeeper: Sendable {
     if purges {
       memory.bans?.purge()
       memory.allowed?.purge()
+    }
+    let purgesGreylist = state.withLock { state in
+      guard state.nextGreylistPurge <= now else { return false }
+      state.nextGreylistPurge = now + Self.greylistPurgeInterval
+      return true
+    }
+    if purgesGreylist, let store = memory.store, let rule = greylist() {
+      _ = try? store.purgeGreylist(by: rule, at: time.milliseconds, within: Self.writeLimit)
     }
     // What fails is told by `faults` below and tried again at the next tick.
     try? memory.flush(within: Self.writeLimit)

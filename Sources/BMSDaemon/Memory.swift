@@ -45,6 +45,7 @@ package struct Memory: Sendable {
   /// Puts the memory where modules find it.
   func lend(to services: inout Services) {
     services.trail = trail
+    services.triplets = store
     services.bans = bans
     services.allowed = allowed
   }

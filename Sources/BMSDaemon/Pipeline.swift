@@ -11,6 +11,7 @@ package let pipeline: [any PolicyModule.Type] = [
   AllowListed.self,  // before whatever could refuse those it lets in
   BannedIPs.self,  // the cheapest that refuses: a look-up in memory
   Helo.self,  // cheap: neither DNS nor state
+  Greylist.self,  // after all that refuses for good: who is refused anyway need not be remembered
 ]
 
 /// The section names of the modules that an allow-list can end.

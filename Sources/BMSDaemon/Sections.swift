@@ -25,7 +25,9 @@ func sectionName<M: PolicyModule>(_ module: M.Type) -> String { M.Options.name }
 /// the old file along.
 package let comingSections: [ComingSection] = [
   ComingSection("submit", note: "sending mail comes with the quarantine"),
-  ComingSection("greylist", note: "greylisting comes with the database"),
+  ComingSection(
+    "greylist", keys: ["dbfile"],
+    note: "the greylist is in [store] path; `bmsd greylist import` brings the old one along"),
   ComingSection("spf", note: "SPF comes with the resolver"),
   ComingSection("dns", note: "the resolver comes with SPF"),
   ComingSection("auth_results", note: "Authentication-Results come with SPF and DKIM"),

@@ -35,6 +35,10 @@ package protocol PolicyModule: Sendable {
   /// Whether it remembers in the database, so that the file must have `[store]`.
   static var needsStore: Bool { get }
 
+  /// Stages its session conforms to but that these settings have no use for: they are negotiated
+  /// away as if it did not conform.
+  var idleStages: Set<Stage> { get }
+
   /// Checks what the option table cannot: rules across options, files that must be readable.
   /// `bmsd check` runs it without opening a socket.
   init(_ settings: Settings<Options>, _ services: Services) throws(SetupError)
@@ -54,6 +58,7 @@ extension PolicyModule {
   package static var isProtective: Bool { false }
   package static var needsStore: Bool { false }
   package var warnings: [SetupError] { [] }
+  package var idleStages: Set<Stage> { [] }
 }
 
 /// Why a module cannot be set up; becomes a `file:line` error of `bmsd check`.
@@ -89,7 +94,8 @@ package protocol SenderStage: PolicySession {
 package protocol RecipientStage: PolicySession {
   func recipient(_ recipient: Recipient, _ t: Transaction) throws -> Verdict
 }
-/// DATA: all recipients are known. Makes DATA an answered step, which costs a round trip.
+/// DATA: all recipients are known. Makes DATA an answered step, which costs a round trip, while the
+/// module enforces.
 package protocol DataStage: PolicySession {
   func data(_ t: Transaction) throws -> Verdict
 }

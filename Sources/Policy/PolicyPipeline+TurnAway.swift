@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Configuration
 internal import Logging
 package import Milter
 
@@ -9,7 +10,7 @@ extension PolicyPipeline {
   /// nothing is known of the client yet.
   package func turnAway(_ refusal: SessionGate.Refusal) -> SMTPReply {
     let reference = references.next()
-    let contact = network.contactAddress(ConnectionContext())
+    let contact = network.contactAddress(ConnectionContext(alwaysAccept: []))
     let reply = refusal.reply.appending("(ref \(reference), contact \(contact))")
     services.log.warning(
       "NOQUEUE",

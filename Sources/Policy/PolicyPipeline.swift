@@ -41,7 +41,7 @@ package final class ConfiguredModule: Sendable {
     mode = policy?.mode ?? .enforce
     onError = policy?.onError ?? .skip
     onlyTo = policy?.onlyTo ?? AddressSet()
-    stages = Self.stages(of: M.Session.self)
+    stages = Self.stages(of: M.Session.self).subtracting(module.idleStages)
     edits = M.edits
     yieldsToAccept = M.yieldsToAccept
     isForStrangersOnly = M.isForStrangersOnly
@@ -146,12 +146,14 @@ package final class PolicyPipeline: Sendable {
   /// What is wanted of the MTA.
   ///
   /// CONNECT, HELO, MAIL and RCPT always come, so that every verdict can name client, sender and
-  /// recipients. Only RCPT is answered, DATA too when a module decides there.
+  /// recipients. Only RCPT is answered, DATA too when a module that enforces decides there.
   package var negotiation: Negotiation {
     var steps: Steps = [.connect, .hello, .sender, .recipient]
     var answered: Steps = [.recipient]
     for stage in Stage.allCases where !modules(at: stage).isEmpty { steps.insert(stage.step) }
-    if steps.contains(.data) { answered.insert(.data) }
+    if modules(at: .data).contains(where: { modules[$0].mode == .enforce }) {
+      answered.insert(.data)
+    }
     // An MTA may put the last piece of the body into the end-of-message packet. libmilter asks the
     // body callback first and, when that answers no-reply, never comes to the end of message.
     if steps.contains(.body) { answered.insert(.body) }

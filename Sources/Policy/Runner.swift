@@ -17,7 +17,7 @@ package import Milter
 /// connection, the HELO or the message that earned it: a second MAIL washes nothing away.
 package final class Runner {
   let pipeline: PolicyPipeline
-  let connection = ConnectionContext()
+  let connection: ConnectionContext
   let sessions: [ModuleSession]
   /// The connection before MAIL; its reference is also the first message's.
   let opening: Transaction
@@ -30,6 +30,7 @@ package final class Runner {
 
   package init(_ pipeline: PolicyPipeline) {
     self.pipeline = pipeline
+    connection = ConnectionContext(alwaysAccept: pipeline.network.alwaysAccept)
     clock = AnswerClock(pipeline.services.time)
     sessions = pipeline.modules.map(ModuleSession.init)
     opening = Transaction(

@@ -48,6 +48,10 @@ final class ConnectionContext {
   /// What HELO left, in front of `facts`; the next HELO replaces it.
   var helloFacts = FactStore()
   var allowances: [Allowance] = []
+  /// Who is refused nothing.
+  let alwaysAccept: AddressSet
+
+  init(alwaysAccept: AddressSet) { self.alwaysAccept = alwaysAccept }
 }
 
 /// The message in hand or, before MAIL, the connection.
@@ -161,6 +165,18 @@ package final class Transaction {
   package func add(_ edit: Edit) {
     guard let running else { return }
     edits.append((edit, running))
+  }
+
+  /// Whether a refusal of the running module for these recipients would be told to the client, and
+  /// not only recorded (`mode`, `only_to`, `always_accept`). For a module that remembers what it
+  /// told.
+  package func isEnforced(on recipients: [Recipient]) -> Bool {
+    guard let running, running.mode == .enforce, running.concerns(recipients),
+      !isAllowedPast(running)
+    else { return false }
+    if stage <= .recipient, isNotSMTP { return false }
+    return running.isProtective || recipients.isEmpty
+      || !recipients.allSatisfy { connection.alwaysAccept.contains($0.mailbox) }
   }
 
   /// Leaves a word on why the running module proceeds: `internal client`. For the trail and

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+package import Greylisting
 internal import GRDB
 
 extension StateStore {
   static func registerGreylist(_ migrator: inout DatabaseMigrator) {
     migrator.registerMigration("greylist 1") { db in
       // Times are milliseconds since 1970. WITHOUT ROWID: the key is the row, and a check at a
-      // million triplets costs little more than one at a thousand.
+      // million triplets costs little more than one at a thousand. No index on a time: it would
+      // have to be written at every check; who looks for old rows walks along the key.
+      //
+      // The triggers count for each origin the triplets that passed after they had waited
+      // (`tries > passed`); one that was learned, vouched for, or let through for its origin's
+      // sake proves nothing. An origin in use is refreshed at most once an hour.
       try db.execute(
         sql: """
           CREATE TABLE triplet (
@@ -17,15 +23,81 @@ extension StateStore {
             first INTEGER NOT NULL,
             last INTEGER NOT NULL,
             passed INTEGER NOT NULL DEFAULT 0,
+            tries INTEGER NOT NULL DEFAULT 1,
             PRIMARY KEY (origin, sender, recipient)
-          ) WITHOUT ROWID;
-          CREATE INDEX triplet_last ON triplet (last);
+          ) STRICT, WITHOUT ROWID;
           CREATE TABLE origin (
             origin TEXT NOT NULL PRIMARY KEY,
             passed INTEGER NOT NULL DEFAULT 0,
             last INTEGER NOT NULL
-          ) WITHOUT ROWID;
+          ) STRICT, WITHOUT ROWID;
+          CREATE TRIGGER triplet_passes AFTER UPDATE OF passed ON triplet
+          WHEN NEW.passed > OLD.passed AND NEW.tries > NEW.passed
+          BEGIN
+            INSERT INTO origin (origin, passed, last) VALUES (NEW.origin, 1, NEW.last)
+            ON CONFLICT (origin) DO UPDATE SET
+              passed = origin.passed + (OLD.passed = 0), last = excluded.last
+            WHERE OLD.passed = 0 OR abs(excluded.last - origin.last) > 3600000;
+          END;
+          CREATE TRIGGER triplet_imported AFTER INSERT ON triplet
+          WHEN NEW.passed > 0 AND NEW.tries > NEW.passed
+          BEGIN
+            INSERT INTO origin (origin, passed, last) VALUES (NEW.origin, 1, NEW.last)
+            ON CONFLICT (origin) DO UPDATE SET
+              passed = origin.passed + 1, last = max(origin.last, excluded.last);
+          END;
           """)
     }
+  }
+}
+
+extension StateStore: TripletStore {
+  /// Whether the origin passed often enough, as SQL.
+  private static let originIsKnown = """
+    (:autoPass > 0 AND EXISTS (
+      SELECT 1 FROM origin AS o
+      WHERE o.origin = :origin AND o.passed >= :autoPass AND o.last + :retain >= :now))
+    """
+
+  /// Whether the row begins anew, as SQL; `TripletRule.see` says the same in words.
+  private static let isForgotten = """
+    (triplet.last + :retain < :now OR (triplet.passed = 0 AND excluded.passed = 0
+      AND (triplet.first > :now OR triplet.first + :expire <= :now)))
+    """
+
+  /// One statement: two mails at once cannot both read the old row and write the same new one.
+  private static let see = """
+    INSERT INTO triplet (origin, sender, recipient, first, last, passed, tries)
+    VALUES (:origin, :sender, :recipient, :now, :now, :learnOnly OR \(originIsKnown), 1)
+    ON CONFLICT (origin, sender, recipient) DO UPDATE SET
+      first = CASE WHEN \(isForgotten) THEN :now ELSE triplet.first END,
+      last = :now,
+      passed = CASE
+        WHEN \(isForgotten) THEN excluded.passed
+        ELSE triplet.passed + (triplet.passed > 0 OR excluded.passed > 0
+          OR :now >= triplet.first + :delay)
+      END,
+      tries = CASE WHEN \(isForgotten) THEN 1 ELSE triplet.tries + 1 END
+    RETURNING first, passed, tries, CASE WHEN passed = 1 THEN \(originIsKnown) ELSE 0 END
+    """
+
+  package func see(
+    _ triplet: Triplet, at now: Int64, by rule: TripletRule, learnOnly: Bool,
+    within limit: Duration
+  ) throws -> TripletAnswer {
+    let (record, originIsKnown) = try file.writeStatement(within: limit) { db in
+      let rows = try Row.fetchAll(
+        try db.cachedStatement(sql: Self.see),
+        arguments: [
+          "origin": triplet.origin, "sender": triplet.sender, "recipient": triplet.recipient,
+          "now": now, "delay": rule.delay, "expire": rule.expire, "retain": rule.retain,
+          "autoPass": rule.autoPass, "learnOnly": learnOnly,
+        ])
+      guard let row = rows.first else { throw StoreTrouble.other("nothing about a triplet") }
+      let record = TripletRecord(
+        triplet: triplet, first: row[0], last: now, passed: row[1], tries: row[2])
+      return (record, row[3] as Bool)
+    }
+    return rule.answer(for: record, at: now, originIsKnown: originIsKnown)
   }
 }

@@ -19,7 +19,7 @@ struct BMSD: ParsableCommand {
     version: BMSDaemon.version,
     subcommands: [
       Run.self, Check.self, Config.self, PipelineCommand.self, Try.self,
-      Status.self, Reload.self, BanCommand.self, Allow.self,
+      Status.self, Reload.self, BanCommand.self, Allow.self, GreylistCommand.self,
     ])
 
   static func main() {

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Greylisting
+internal import GRDB
+
+/// Which triplets a person asks for; nil is any.
+package struct TripletFilter: Sendable, Equatable {
+  /// Only of this origin.
+  package var origin: String?
+  /// Only with one of these sender keys.
+  package var senders: [String]?
+  /// Only with one of these recipient keys.
+  package var recipients: [String]?
+  /// Only those that passed, or only those that wait.
+  package var hasPassed: Bool?
+
+  package init(
+    origin: String? = nil, senders: [String]? = nil, recipients: [String]? = nil,
+    hasPassed: Bool? = nil
+  ) {
+    self.origin = origin
+    self.senders = senders
+    self.recipients = recipients
+    self.hasPassed = hasPassed
+  }
+
+  var condition: (sql: String, arguments: StatementArguments) {
+    var terms = ["1"]
+    var arguments = StatementArguments()
+    if let origin {
+      terms.append("origin = ?")
+      arguments += [origin]
+    }
+    for (column, keys) in [("sender", senders), ("recipient", recipients)] {
+      guard let keys else { continue }
+      let marks = keys.map { _ in "?" }.joined(separator: ",")
+      terms.append("\(column) IN (\(marks))")
+      arguments += StatementArguments(keys)
+    }
+    if let hasPassed { terms.append(hasPassed ? "passed > 0" : "passed = 0") }
+    return (terms.joined(separator: " AND "), arguments)
+  }
+}
+
+/// What is known of an origin.
+package struct OriginRecord: Sendable, Equatable {
+  package let origin: String
+  /// How many of its triplets passed after they had waited.
+  package let passed: Int
+  /// When it passed last, about, in milliseconds since 1970.
+  package let last: Int64
+}
+
+/// The greylist in numbers.
+package struct GreylistCounts: Sendable, Equatable {
+  /// All triplets.
+  package var triplets = 0
+  /// Those that have not passed yet.
+  package var waiting = 0
+  /// Those that passed after they had waited.
+  package var passed = 0
+  /// Those that never had to wait: learned in observe mode, vouched for, or of a known origin.
+  package var learned = 0
+  /// Mails that were let through.
+  package var mails = 0
+  /// Origins of which a triplet passed.
+  package var origins = 0
+  /// Origins that wait no more.
+  package var knownOrigins = 0
+
+  package init() {}
+}
+
+extension StateStore {
+  /// How many rows one step of long work reads or writes, so that mail is never kept waiting.
+  package static let greylistStep = 500
+
+  private static let columns = "origin, sender, recipient, first, last, passed, tries"
+  private static let key = "(origin, sender, recipient)"
+
+  static func record(_ row: Row) -> TripletRecord {
+    TripletRecord(
+      triplet: Triplet(origin: row[0], sender: row[1], recipient: row[2]),
+      first: row[3], last: row[4], passed: row[5], tries: row[6])
+  }
+
+  // MARK: ask
+
+  /// Triplets, the last seen first: at most `limit` after the first `offset`.
+  package func triplets(
+    _ filter: TripletFilter, limit: Int, offset: Int = 0
+  ) throws(StoreTrouble) -> [TripletRecord] {
+    let (condition, arguments) = filter.condition
+    return try file.read { db in
+      try Row.fetchAll(
+        db,
+        sql: """
+          SELECT \(Self.columns) FROM triplet WHERE \(condition)
+          ORDER BY last DESC, origin, sender, recipient LIMIT ? OFFSET ?
+          """,
+        arguments: arguments + [max(limit, 0), max(offset, 0)]
+      ).map(Self.record)
+    }
+  }
+
+  /// How many triplets there are of a kind.
+  package func countTriplets(_ filter: TripletFilter) throws(StoreTrouble) -> Int {
+    let (condition, arguments) = filter.condition
+    return try file.read { db in
+      try Int.fetchOne(
+        db, sql: "SELECT count(*) FROM triplet WHERE \(condition)", arguments: arguments) ?? 0
+    }
+  }
+
+  /// Hands out every triplet in the order of the key, a step at a time, so that neither memory nor
+  /// the write-ahead log grows with the table.
+  package func eachTriplet(_ body: (TripletRecord) throws -> Void) throws {
+    var cursor = Triplet(origin: "", sender: "", recipient: "")
+    while true {
+      let after = cursor
+      let records = try file.read { db in
+        try Row.fetchAll(
+          try db.cachedStatement(
+            sql: """
+              SELECT \(Self.columns) FROM triplet WHERE \(Self.key) > (?, ?, ?)
+              ORDER BY origin, sender, recipient LIMIT \(Self.greylistStep)
+              """), arguments: [after.origin, after.sender, after.recipient]
+        ).map(Self.record)
+      }
+      for record in records { try body(record) }
+      guard let last = records.last, records.count == Self.greylistStep else { return }
+      cursor = last.triplet
+    }
+  }
+
+  /// An origin; nil when none of its triplets passed.
+  package func origin(_ origin: String) throws(StoreTrouble) -> OriginRecord? {
+    try file.read { db in
+      try Row.fetchOne(
+        db, sql: "SELECT passed, last FROM origin WHERE origin = ?", arguments: [origin]
+      ).map { OriginRecord(origin: origin, passed: $0[0], last: $0[1]) }
+    }
+  }
+
+  /// The whole in numbers; reads every row.
+  package func greylistCounts(autoPass: Int) throws(StoreTrouble) -> GreylistCounts {
+    try file.read { db in
+      var counts = GreylistCounts()
+      let triplets = try Row.fetchOne(
+        db,
+        sql: """
+          SELECT count(*), total(passed = 0), total(passed > 0 AND tries > passed),
+            total(passed > 0 AND tries <= passed), total(passed) FROM triplet
+          """)
+      if let triplets {
+        counts.triplets = triplets[0]
+        counts.waiting = triplets[1]
+        counts.passed = triplets[2]
+        counts.learned = triplets[3]
+        counts.mails = triplets[4]
+      }
+      let origins = try Row.fetchOne(
+        db, sql: "SELECT count(*), total(? > 0 AND passed >= ?) FROM origin",
+        arguments: [autoPass, autoPass])
+      if let origins {
+        counts.origins = origins[0]
+        counts.knownOrigins = origins[1]
+      }
+      return counts
+    }
+  }
+
+  // MARK: change
+
+  /// Lets triplets through from now on, as if they had waited; `limit` is for each step.
+  ///
+  /// Their origins are not counted for it. Returns how many triplets that concerns.
+  package func passTriplets(
+    _ filter: TripletFilter, at now: Int64, within limit: Duration
+  ) throws(StoreTrouble) -> Int {
+    try change(
+      filter, within: limit,
+      """
+      UPDATE triplet SET passed = 1, tries = 1, last = \(now)
+      WHERE \(Self.key) = (?, ?, ?) AND passed = 0
+      """)
+  }
+
+  /// Forgets triplets, and the origin's record where only an origin is named; returns how many
+  /// triplets went. `limit` is for each step.
+  package func dropTriplets(
+    _ filter: TripletFilter, within limit: Duration
+  ) throws(StoreTrouble) -> Int {
+    let count = try change(
+      filter, within: limit, "DELETE FROM triplet WHERE \(Self.key) = (?, ?, ?)")
+    if let origin = filter.origin, filter == TripletFilter(origin: origin) {
+      try file.writeStatement(within: limit) { db in
+        try db.execute(sql: "DELETE FROM origin WHERE origin = ?", arguments: [origin])
+      }
+    }
+    return count
+  }
+
+  /// Finds the rows outside of any lock, then changes them in small transactions.
+  private func change(
+    _ filter: TripletFilter, within limit: Duration, _ statement: String
+  ) throws(StoreTrouble) -> Int {
+    let (condition, arguments) = filter.condition
+    var keys = try file.read { db in
+      try Row.fetchAll(
+        db, sql: "SELECT origin, sender, recipient FROM triplet WHERE \(condition)",
+        arguments: arguments
+      ).map { Triplet(origin: $0[0], sender: $0[1], recipient: $0[2]) }[...]
+    }
+    let found = keys.count
+    while !keys.isEmpty {
+      let step = keys.prefix(Self.greylistStep)
+      keys = keys.dropFirst(step.count)
+      try file.write(within: limit) { db in
+        for key in step {
+          try db.execute(sql: statement, arguments: [key.origin, key.sender, key.recipient])
+        }
+      }
+    }
+    return found
+  }
+
+  /// Forgets what no rule needs: triplets that may no longer retry, those not seen for `retain`,
+  /// and origins not seen for as long. `limit` is for each step of 500 rows.
+  ///
+  /// `progress` gets how many rows were looked at and how many went. Returns how many went.
+  @discardableResult
+  package func purgeGreylist(
+    by rule: TripletRule, at now: Int64, within limit: Duration,
+    progress: (_ seen: Int, _ gone: Int) -> Void = { _, _ in }
+  ) throws(StoreTrouble) -> Int {
+    var seen = 0
+    var gone = 0
+    var start: Triplet? = Triplet(origin: "", sender: "", recipient: "")
+    let isOver = """
+      (last + \(rule.retain) < \(now) OR (passed = 0 AND first + \(rule.expire) <= \(now)))
+      """
+    while let from = start {
+      let (rows, end, hasOld) = try file.read { db in
+        let rows = try Row.fetchAll(
+          try db.cachedStatement(
+            sql: """
+              SELECT origin, sender, recipient, \(isOver) FROM triplet
+              WHERE \(Self.key) > (?, ?, ?)
+              ORDER BY origin, sender, recipient LIMIT \(Self.greylistStep)
+              """), arguments: [from.origin, from.sender, from.recipient])
+        let end = rows.last.map { Triplet(origin: $0[0], sender: $0[1], recipient: $0[2]) }
+        return (rows.count, end, rows.contains { $0[3] })
+      }
+      guard let end else { break }
+      if hasOld {
+        // Asked again under the lock: a row may have been seen meanwhile.
+        gone += try file.writeStatement(within: limit) { db in
+          try db.execute(
+            sql: """
+              DELETE FROM triplet
+              WHERE \(Self.key) > (?, ?, ?) AND \(Self.key) <= (?, ?, ?) AND \(isOver)
+              """,
+            arguments: [
+              from.origin, from.sender, from.recipient, end.origin, end.sender, end.recipient,
+            ])
+          return db.changesCount
+        }
+      }
+      seen += rows
+      progress(seen, gone)
+      start = rows == Self.greylistStep ? end : nil
+    }
+    try purgeOrigins(notSince: now - rule.retain, within: limit)
+    return gone
+  }
+
+  private func purgeOrigins(
+    notSince oldest: Int64, within limit: Duration
+  ) throws(StoreTrouble) {
+    var count = Self.greylistStep
+    while count == Self.greylistStep {
+      count = try file.writeStatement(within: limit) { db in
+        try db.execute(
+          sql: """
+            DELETE FROM origin WHERE origin IN (
+              SELECT o.origin FROM origin AS o WHERE o.last < ? LIMIT \(Self.greylistStep))
+            """, arguments: [oldest])
+        return db.changesCount
+      }
+    }
+  }
+}
