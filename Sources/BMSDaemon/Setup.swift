@@ -42,7 +42,9 @@ package struct Setup: Sendable {
       faults += error.faults.map { configuration.fault($0.message, option: $0.option) }
     }
     faults += Self.milterFaults(configuration)
-    self.faults = faults
+    self.faults = faults.enumerated().sorted {
+      ($0.element.line ?? 0, $0.offset) < ($1.element.line ?? 0, $1.offset)
+    }.map(\.element)
     self.pipeline = faults.contains { $0.severity == .error } ? nil : pipeline
   }
 

@@ -73,6 +73,12 @@ public struct ListeningSocket: Sendable {
   private static func openUnix(
     _ path: String, _ address: SocketAddress, mode: UInt32, group: UInt32?, backlog: Int32
   ) throws(ListenError) -> ListeningSocket {
+    // Cut short it would be another path.
+    guard path.utf8.count <= SocketAddress.maximumPathLength else {
+      throw ListenError(
+        "cannot listen on \(path): a socket's path has at most "
+          + "\(SocketAddress.maximumPathLength) bytes; change [milter] socket")
+    }
     let folder = parent(of: path)
     // Two daemons that start at once must not both find a stale socket: the folder is the lock.
     let lock = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)

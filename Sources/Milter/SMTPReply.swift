@@ -67,7 +67,8 @@ public struct SMTPReply: Sendable, Equatable {
   /// The reply with `note` at the end of the last line, or on a line of its own where it no longer
   /// fits.
   public func appending(_ note: String) -> Self {
-    var lines = self.lines.isEmpty ? [""] : self.lines
+    // Lines beyond the limit are not sent, so the note must not stand behind them.
+    var lines = self.lines.isEmpty ? [""] : Array(self.lines.prefix(Self.maximumLines))
     let last = lines.removeLast()
     if last.isEmpty {
       lines.append(note)

@@ -10,7 +10,9 @@ internal import Milter
 /// A key of a log line. The order of the cases is the order in the line.
 package enum LogField: String, CaseIterable, Sendable {
   case ref, module, stage, verdict, effect, reply, reason, detail, option, at
-  case client, name, helo, auth, from, to, recipients, refused, unknown, size, edits, ms
+  case client, name, helo, auth, from, to, recipients, refused, unknown, size, edits
+  case wouldEdit = "would-edit"
+  case ms
   case header, value
 }
 
@@ -63,6 +65,9 @@ struct DecisionLog {
     if record.size > 0 { fields.append((.size, String(record.size))) }
     if !record.edits.isEmpty {
       fields.append((.edits, record.edits.map(\.kind).joined(separator: ", ")))
+    }
+    if !record.observedEdits.isEmpty {
+      fields.append((.wouldEdit, record.observedEdits.map(\.kind).joined(separator: ", ")))
     }
     fields.append((.ms, String(duration.milliseconds)))
     write(.info, t, fields)

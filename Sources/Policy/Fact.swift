@@ -16,20 +16,12 @@ package enum DemeritsFact: Fact {
   package typealias Value = Int
 }
 
-/// Facts with the time they live: a second HELO replaces what the first one left, and what MAIL and
-/// later stages leave dies with the message.
+/// Facts that live equally long: as the connection, until the next HELO, or as the message.
 struct FactStore {
-  private var values: [ObjectIdentifier: (value: any Sendable, stage: Stage)] = [:]
+  private var values: [ObjectIdentifier: any Sendable] = [:]
 
   subscript<F: Fact>(_ fact: F.Type) -> F.Value? {
-    values[ObjectIdentifier(fact)]?.value as? F.Value
-  }
-
-  mutating func set<F: Fact>(_ fact: F.Type, to value: F.Value?, at stage: Stage) {
-    values[ObjectIdentifier(fact)] = value.map { ($0, stage) }
-  }
-
-  mutating func forget(from stage: Stage) {
-    values = values.filter { $0.value.stage != stage }
+    get { values[ObjectIdentifier(fact)] as? F.Value }
+    set { values[ObjectIdentifier(fact)] = newValue }
   }
 }

@@ -43,6 +43,12 @@ package final class ConfiguredModule: Sendable {
     makeSession = { module.makeSession() }
   }
 
+  /// Whether `only_to` names all of these recipients, if it names any.
+  func concerns(_ recipients: [Recipient]) -> Bool {
+    onlyTo.items.isEmpty
+      || !recipients.isEmpty && recipients.allSatisfy { onlyTo.contains($0.mailbox) }
+  }
+
   private static func policySettings<S: Section>(
     _ section: S.Type, _ configuration: Configuration
   ) -> (mode: Mode, onError: OnError, onlyTo: AddressSet)? {

@@ -31,8 +31,15 @@ struct MessageState {
     record.decisions = runner.openingDecisions
   }
 
+  /// Very many fields or recipients must not crowd out what is decided after them.
   mutating func keep(_ decision: Decision) {
-    if record.decisions.count < TransactionRecord.maximumDecisions {
+    let share =
+      switch (decision.verdict, decision.stage) {
+      case (.proceed, _): 50
+      case (_, ...(.recipient)): 80
+      default: 100
+      }
+    if record.decisions.count < TransactionRecord.maximumDecisions * share / 100 {
       record.decisions.append(decision)
     } else {
       record.droppedDecisions += 1
@@ -46,11 +53,10 @@ extension Runner {
   package func sender(_ arguments: [MailText], _ macros: Macros) -> MilterReply {
     finish(.abandoned)
     let user = macros["{auth_authen}"]
-    if user != nil || macros["{auth_type}"] != nil {
-      connection.authentication = Authentication(user: user ?? "")
-      cancelHeldByAuthentication()
-    }
+    let provesItself = user != nil || macros["{auth_type}"] != nil
+    if provesItself { connection.authentication = Authentication(user: user ?? "") }
     let t = beginMessage()
+    if provesItself { cancelHeldByAuthentication(t) }
     let path = arguments.first ?? ""
     t.sender = ReversePath(
       path: path, parameters: Array(arguments.dropFirst()), mailbox: Mailbox(envelope: path))
@@ -97,7 +103,8 @@ extension Runner {
     _ held: inout [HeldVerdict], for recipient: Recipient, _ t: Transaction
   ) -> SMTPReply? {
     for index in held.indices where held[index].stage < .recipient {
-      let effect = effect(of: held[index].module, on: [recipient], t, at: .recipient)
+      let effect = effect(
+        of: held[index].verdict, held[index].module, on: [recipient], t, at: .recipient)
       let bites = effect == .enforced && held[index].verdict.reply != nil
       // What bites is written for each recipient, what is only observed once.
       guard bites || !held[index].isLogged else { continue }
@@ -111,30 +118,34 @@ extension Runner {
 
   /// Asks the modules about one recipient.
   private func decide(_ recipient: Recipient, _ t: Transaction) -> SMTPReply? {
+    var isAccepted = false
     for index in pipeline.modules(at: .recipient) {
-      let answer = run(index, .recipient, t) { try $0.recipient?.recipient(recipient, $1) }
-      guard var decision = answer else { continue }
       let module = pipeline.modules[index]
+      if isAccepted, module.yieldsToAccept { continue }
+      let answer = run(index, .recipient, t, for: [recipient]) {
+        try $0.recipient?.recipient(recipient, $1)
+      }
+      guard var decision = answer else { continue }
       decision.recipient = recipient.path
       guard decision.verdict != .proceed else {
         message?.keep(decision)
         continue
       }
-      decision.effect = effect(of: module, on: [recipient], t, at: .recipient)
+      decision.effect = effect(of: decision.verdict, module, on: [recipient], t, at: .recipient)
       let refusal = conclude(decision, t)
       guard decision.effect == .enforced else { continue }
       switch decision.verdict {
       case .proceed: continue
       case .refuse: return refusal
-      case .accept:
-        t.recipients.append(recipient)
-        return nil
+      case .accept: isAccepted = true
       case .discard:
         message?.discarded.append(recipient)
         return nil
       case .quarantine, .hold:
         // One recipient cannot be held apart: the message is.
-        message?.held.append(HeldVerdict(module: module, decision: decision))
+        var verdict = HeldVerdict(module: module, decision: decision)
+        verdict.isLogged = true
+        message?.held.append(verdict)
       }
     }
     t.recipients.append(recipient)
@@ -201,132 +212,18 @@ extension Runner {
 
   package func abort() { finish(.abandoned) }
 
-  // MARK: the message's fate
-
-  /// The first refusal of a stage that concerns the message as a whole, told to the client.
-  private func firstRefusal(
-    from stage: Stage, _ t: Transaction, isFinal: Bool = true
-  ) -> SMTPReply? {
-    guard var held = message?.held else { return nil }
-    var refusal: SMTPReply?
-    for index in held.indices where refusal == nil && held[index].stage >= stage {
-      let effect = effect(of: held[index].module, on: t.recipients, t, at: held[index].stage)
-      guard isFinal else {
-        if effect == .enforced { refusal = held[index].verdict.reply }
-        continue
-      }
-      guard held[index].verdict.reply != nil || !held[index].isLogged else { continue }
-      held[index].isLogged = true
-      held[index].wasAnswered = true
-      refusal = conclude(held[index].decision(effect, for: nil), t)
-    }
-    if isFinal { message?.held = held }
-    return refusal
-  }
-
-  /// Discards, holds or delivers a message that nothing refuses.
-  private func dispose(_ t: Transaction, _ apply: (Edit) -> Bool) -> MilterReply {
-    let verdicts = (held + (message?.held ?? [])).filter {
-      effect(of: $0.module, on: t.recipients, t, at: $0.stage) == .enforced
-    }.map(\.verdict)
-    let discarded = message?.discarded ?? []
-    let isDiscarded = verdicts.contains { if case .discard = $0 { true } else { false } }
-    // With all recipients deleted Postfix says 250 and drops the mail without a delivery line.
-    if isDiscarded || (t.recipients.isEmpty && !discarded.isEmpty) {
-      finish(.discarded)
-      return .discard
-    }
-    for recipient in discarded where !apply(.deleteRecipient(recipient.path)) {
-      return notTaken(.deleteRecipient(recipient.path), nil, t)
-    }
-    for (edit, module) in t.edits where module.mode == .enforce {
-      if effect(of: module, on: t.recipients, t, at: .message) != .enforced { continue }
-      if apply(edit) {
-        message?.record.edits.append(edit)
-      } else {
-        let reply = notTaken(edit, module, t)
-        if reply != .proceed { return reply }
-      }
-    }
-    let reason = verdicts.lazy.compactMap { verdict -> Reason? in
-      switch verdict {
-      case .hold(let reason), .quarantine(let reason): reason
-      default: nil
-      }
-    }.first
-    guard let reason else {
-      finish(.accepted)
-      // Not `accept`: after that libmilter ignores a QUIT_NC and the CONNECT behind it.
-      return .proceed
-    }
-    let hold = Edit.quarantine(reason: "\(reason.module): \(reason.code) (ref \(t.reference))")
-    guard apply(hold) else { return notTaken(hold, nil, t) }
-    message?.record.edits.append(hold)
-    finish(.held)
-    return .proceed
-  }
-
-  /// An edit that the MTA did not take: the message must not pass as if it had.
-  private func notTaken(_ edit: Edit, _ module: ConfiguredModule?, _ t: Transaction) -> MilterReply
-  {
-    let reason = Reason(
-      module: module?.name ?? "runner", code: "edit-not-taken", detail: edit.kind)
-    DecisionLog(self).failed(module, reason, t)
-    if let module, module.onError == .skip { return .proceed }
-    let reply = withReference(
-      .transient(3, 0, "Temporary trouble on our side, please try again later"), t)
-    message?.record.finalReply = reply.description
-    finish(.refused(reply))
-    return .refuse(reply)
-  }
-
-  // MARK: effects
-
-  /// What a verdict of `module` does to these recipients.
-  private func effect(
-    of module: ConfiguredModule, on recipients: [Recipient], _ t: Transaction, at stage: Stage
-  ) -> Decision.Effect {
-    if module.mode != .enforce { return .observed }
-    if !module.onlyTo.items.isEmpty,
-      recipients.isEmpty || !recipients.allSatisfy({ module.onlyTo.contains($0.mailbox) })
-    {
-      return .onlyTo
-    }
-    if stage <= .recipient, t.isNotSMTP { return .notSMTP }
-    if !module.isProtective, !recipients.isEmpty,
-      recipients.allSatisfy({ pipeline.network.alwaysAccept.contains($0.mailbox) })
-    {
-      return .alwaysAccept
-    }
-    return .enforced
-  }
-
-  /// Writes a decision to the log and returns the reply it leads to.
-  private func conclude(_ decision: Decision, _ t: Transaction) -> SMTPReply? {
-    var reply: SMTPReply?
-    if decision.effect == .enforced, let refusal = decision.verdict.reply {
-      reply = withReference(refusal, t)
-      message?.record.finalReply = reply?.description
-    }
-    message?.keep(decision)
-    DecisionLog(self).decided(decision, reply, t)
-    return reply
-  }
-
-  private func withReference(_ reply: SMTPReply, _ t: Transaction) -> SMTPReply {
-    reply.appending(
-      "(ref \(t.reference), contact \(pipeline.network.contactAddress(connection)))")
-  }
-
-  /// A client that proved who it is, is no longer judged by what it looked like.
-  private func cancelHeldByAuthentication() {
-    for verdict in held where verdict.verdict.reply != nil || !verdict.isLogged {
-      DecisionLog(self).decided(verdict.decision(.authenticated, for: nil), nil, opening)
-    }
-    held = []
-  }
-
   // MARK: begin and end
+
+  /// A client that proved who it is, is no longer judged by what it looked like; that an earlier
+  /// module accepts it, stays.
+  private func cancelHeldByAuthentication(_ t: Transaction) {
+    for verdict in held where !verdict.isAccept {
+      let decision = verdict.decision(.authenticated, for: nil)
+      message?.keep(decision)
+      DecisionLog(self).decided(decision, nil, t)
+    }
+    held.removeAll { !$0.isAccept }
+  }
 
   private func beginMessage() -> Transaction {
     // The first message is the connection's, for whoever looks for its reference.
@@ -348,8 +245,17 @@ extension Runner {
 
   /// Ends the message in hand, if there is one.
   func finish(_ ending: TransactionRecord.Ending) {
-    guard let state = message else { return }
+    guard var state = message else { return }
     let t = state.transaction
+    // What nobody was told; the connection's own is logged once, when it is settled.
+    for verdict in held where !verdict.isLogged {
+      state.keep(verdict.decision(.unanswered, for: nil))
+    }
+    for verdict in state.held where !verdict.isLogged {
+      let decision = verdict.decision(.unanswered, for: nil)
+      state.keep(decision)
+      DecisionLog(self).decided(decision, nil, t)
+    }
     var record = state.record
     record.size = t.size
     record.ending = ending
@@ -360,7 +266,9 @@ extension Runner {
       record.ending = .refused(refusal)
     }
     t.stage = .finished
-    for index in pipeline.modules(at: .finished) { sessions[index].finished?.finished(ending, t) }
+    for index in pipeline.modules(at: .finished) {
+      sessions[index].finished?.finished(record.ending, t)
+    }
     message = nil
     let duration = pipeline.services.time.monotonic - state.began
     DecisionLog(self).finished(record, t, duration)

@@ -58,7 +58,7 @@ package final class Runner {
     settle { $0.stage == .hello }
     held.removeAll { $0.stage == .hello }
     openingDecisions.removeAll { $0.stage == .hello }
-    connection.facts.forget(from: .hello)
+    connection.helloFacts = FactStore()
     connection.hello = name
     ask(.hello, opening) { session, t in try session.hello?.hello(name, t) }
     return .proceed
@@ -103,12 +103,12 @@ package final class Runner {
 
   /// Runs one module, unless it has no say here; nil then.
   func run(
-    _ index: Int, _ stage: Stage, _ t: Transaction,
+    _ index: Int, _ stage: Stage, _ t: Transaction, for recipients: [Recipient]? = nil,
     _ body: (ModuleSession, Transaction) throws -> Verdict?
   ) -> Decision? {
     let session = sessions[index]
     let module = session.module
-    guard !isSkipped(module) else { return nil }
+    guard !isSkipped(module, recipients ?? t.recipients) else { return nil }
     t.stage = stage
     t.deadline = clock.deadline(at: stage)
     t.running = module
@@ -140,12 +140,12 @@ package final class Runner {
     }
   }
 
-  private func isSkipped(_ module: ConfiguredModule) -> Bool {
+  private func isSkipped(_ module: ConfiguredModule, _ recipients: [Recipient]) -> Bool {
     if module.isForStrangersOnly, isOurUser { return true }
     guard module.yieldsToAccept else { return false }
     return (held + (message?.held ?? [])).contains {
-      guard case .accept = $0.verdict else { return false }
-      return $0.module.mode == .enforce && $0.module.index < module.index
+      $0.isAccept && $0.module.mode == .enforce && $0.module.index < module.index
+        && $0.module.concerns(recipients)
     }
   }
 
@@ -178,6 +178,7 @@ struct HeldVerdict {
 
   var stage: Stage { decision.stage }
   var verdict: Verdict { decision.verdict }
+  var isAccept: Bool { if case .accept = verdict { true } else { false } }
 
   func decision(_ effect: Decision.Effect, for recipient: MailText?) -> Decision {
     var decision = decision

@@ -22,7 +22,7 @@ package struct Decision: Sendable, Equatable {
     case authenticated = "cancelled-by-auth"
     /// Mail that did not come by SMTP is never refused.
     case notSMTP = "not-smtp"
-    /// The client left before a recipient was named.
+    /// Nobody was told: the client left first, or an earlier module's refusal was told instead.
     case unanswered
   }
 
@@ -79,6 +79,8 @@ package struct TransactionRecord: Sendable {
   package var droppedDecisions = 0
   /// Changes made to the message.
   package var edits: [Edit] = []
+  /// Changes that `observe` or `only_to` kept from being made.
+  package var observedEdits: [Edit] = []
   package var ending: Ending = .abandoned
   /// The refusal that a client was told last, at any stage, its reference included.
   package var finalReply: String?

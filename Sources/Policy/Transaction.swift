@@ -44,6 +44,8 @@ final class ConnectionContext {
   var messageCount = 0
   var authentication: Authentication?
   var facts = FactStore()
+  /// What HELO left, in front of `facts`; the next HELO replaces it.
+  var helloFacts = FactStore()
 }
 
 /// The message in hand or, before MAIL, the connection.
@@ -109,12 +111,12 @@ package final class Transaction {
   /// What is set at CONNECT lives as long as the connection, at HELO until the next HELO, later as
   /// long as the message.
   package subscript<F: Fact>(_ fact: F.Type) -> F.Value? {
-    get { facts[fact] ?? connection.facts[fact] }
+    get { facts[fact] ?? connection.helloFacts[fact] ?? connection.facts[fact] }
     set {
-      if stage < .sender {
-        connection.facts.set(fact, to: newValue, at: stage)
-      } else {
-        facts.set(fact, to: newValue, at: stage)
+      switch stage {
+      case .connect: connection.facts[fact] = newValue
+      case .hello: connection.helloFacts[fact] = newValue
+      default: facts[fact] = newValue
       }
     }
   }
@@ -123,8 +125,7 @@ package final class Transaction {
   /// what would bite never becomes live from there.
   package func addDemerits(_ count: Int) {
     guard let running, running.mode == .enforce else { return }
-    let sum = (connection.facts[DemeritsFact.self] ?? 0) + count
-    connection.facts.set(DemeritsFact.self, to: sum, at: .connect)
+    connection.facts[DemeritsFact.self] = (connection.facts[DemeritsFact.self] ?? 0) + count
   }
 
   /// Asks for a change, applied once at end of message if the running module enforces. The module

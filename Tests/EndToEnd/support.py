@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 import unittest
 from pathlib import Path
 
@@ -59,7 +60,9 @@ class MailTestCase(unittest.TestCase):
         self.daemon: Daemon | None = None
         self.mta_log = self.folder / "mta" / "mail.log"
 
-    def start_daemon(self, socket: str = "", settings: Settings | None = None, **milter: str) -> Daemon:
+    def start_daemon(
+        self, socket: str = "", settings: Settings | None = None, **milter: str
+    ) -> Daemon:
         socket = socket or f"inet:127.0.0.1:{free_port()}"
         self.daemon = Daemon(self.folder, socket, settings, **milter)
         self.addCleanup(self.daemon.stop)
@@ -74,7 +77,9 @@ class MailTestCase(unittest.TestCase):
         """What the logs said, for the report of a failure."""
         logs = [self.folder / "bmsd.log", self.mta_log]
         return "\n".join(
-            f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs if log.exists()
+            f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}"
+            for log in logs
+            if log.exists()
         )
 
     def assert_refused(self, reply: Reply, text: str, code: int = 550) -> str:
@@ -85,6 +90,13 @@ class MailTestCase(unittest.TestCase):
         self.assertRegex(reply.text, rf"^{code} 5\.\d+\.\d+ ")
         assert reply.reference
         return reply.reference
+
+    def assert_log_is_clean(self) -> None:
+        """Hostile bytes reach bmsd's log escaped: it is UTF-8 and has no control characters."""
+        assert self.daemon
+        text = self.daemon.logfile.read_bytes().decode("utf-8", "strict")
+        odd = {c for c in text if c != "\n" and unicodedata.category(c).startswith("C")}
+        self.assertEqual(odd, set())
 
     def assert_accepted(self, reply: Reply) -> None:
         self.assertEqual(reply.code, 250, reply.text)
@@ -105,10 +117,15 @@ class PostfixTestCase(MailTestCase):
         self.addCleanup(self.postfix.stop)
         return self.postfix.start()
 
-    def start(self, settings: Settings | None = None, **options: object) -> None:
+    def start(
+        self,
+        settings: Settings | None = None,
+        main_cf: dict[str, str] | None = None,
+        **options: object,
+    ) -> None:
         """Both, joined by an inet socket."""
         daemon = self.start_daemon(settings=settings)
-        self.start_postfix(daemon.postfix_milter, **options)
+        self.start_postfix(daemon.postfix_milter, settings=main_cf, **options)
 
     def client(
         self, address: str = "192.0.2.7", name: str = "mx.example.com",

@@ -60,12 +60,17 @@ class SMTPConversation:
     """A connection to an SMTP server, as a client from any address (XCLIENT) sees it."""
 
     def __init__(
-        self, port: int, host: str = "127.0.0.1", source: str | None = None, patience: float = PATIENCE
+        self,
+        port: int,
+        host: str = "127.0.0.1",
+        source: str | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self.dialogue: list[Exchange] = []
         self._socket = socket.create_connection(
             (host, port), patience, (source, 0) if source else None
         )
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
         self.greeting = self._note("", self._reply())
 
@@ -119,6 +124,10 @@ class SMTPConversation:
             return reply
         self.begin(message)
         return self.finish()
+
+    def send(self, part: bytes) -> None:
+        """Sends bytes as they are and waits for nothing."""
+        self._socket.sendall(part)
 
     def begin(self, message: bytes) -> None:
         """Sends a message, or its first part, without the end; DATA has been answered by 354."""

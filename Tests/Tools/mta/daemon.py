@@ -96,6 +96,16 @@ class Daemon:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             return probe.connect_ex(rest if kind == "unix" else (host, int(port))) == 0
 
+    def reload(self, text: str | None = None, settings: Settings | None = None) -> None:
+        """Changes the file, by settings or as a whole, and waits until bmsd has taken a stand."""
+        assert self.program
+        for name, keys in (settings or {}).items():
+            self._settings.setdefault(name, {}).update(keys)
+        self.configuration.write_text(self._text() if text is None else text)
+        before = len(self.lines("reload"))
+        self.program.send(signal.SIGHUP)
+        wait_until("bmsd to reload", lambda: len(self.lines("reload")) > before, 10)
+
     def terminate(self) -> None:
         """Tells the daemon to finish what it has begun and end."""
         assert self.program
@@ -131,8 +141,20 @@ class Daemon:
         """Waits for a line of the log with the mark and returns all there are."""
         return wait_until(f"{mark!r} in bmsd's log", lambda: self.lines(mark), 10)
 
-    def story(self, mark: str) -> list[str]:
-        """All that the log tells about the message of a reference, or of a queue id."""
-        lines = self.wait_for_line(mark)
-        references = {found[1] for line in lines if (found := re.search(r"\bref=(\w+)", line))}
-        return [line for line in self.lines("ref=") if any(f"ref={r}" in line for r in references)]
+    def story(self, mark: str, finished: bool = False) -> list[str]:
+        """All that the log tells about the message of a reference, or of a queue id.
+
+        With `finished` it waits a moment for the line that sums the message up, which for a
+        refused one comes when the client goes."""
+        first = self.wait_for_line(mark)
+        references = {found[1] for line in first if (found := re.search(r"\bref=(\w+)", line))}
+
+        def told() -> list[str]:
+            lines = self.lines("ref=")
+            return [line for line in lines if any(f"ref={r}" in line for r in references)]
+
+        try:
+            wait_until("a summary", lambda: any(" recipients=" in x for x in told()), 2 * finished)
+        except Failure:
+            pass
+        return told()

@@ -55,12 +55,14 @@ def stop_all() -> None:
 
 
 def stop_on_signals() -> None:
-    """Makes TERM and HUP end this process as Ctrl-C does, so that it tidies up."""
+    """Makes INT, TERM and HUP interrupt this process, so that it tidies up before it ends.
+
+    INT too, since a process that a shell starts in the background ignores it."""
 
     def interrupt(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
 
 
@@ -89,8 +91,8 @@ def free_port() -> int:
 class Folder:
     """A temporary folder that other users may pass through but not list."""
 
-    def __init__(self, name: str) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=f"{name}."))
+    def __init__(self, name: str, parent: str | None = None) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=parent))
         self.path.chmod(0o711)
         end_with_us(self)
 

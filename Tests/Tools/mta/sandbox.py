@@ -54,7 +54,8 @@ class Sandbox:
         for line in self._lines("group"):
             if line.startswith(f"{name}:"):
                 return int(line.split(":")[2])
-        used = {int(line.split(":")[2]) for file in ("passwd", "group") for line in self._lines(file)}
+        files = ("passwd", "group")
+        used = {int(line.split(":")[2]) for file in files for line in self._lines(file)}
         number = next(n for n in range(64000, 65000) if n not in used)
         self._append("group", f"{name}:x:{number}:")
         return number
@@ -66,7 +67,8 @@ class Sandbox:
     def _lines(self, file: str) -> list[str]:
         private = self.etc / file
         source = private if private.exists() else Path("/etc", file)
-        return [line for line in source.read_text().splitlines() if line.count(":") > 1 or file == "hosts"]
+        lines = source.read_text().splitlines() if source.exists() else []
+        return [line for line in lines if line.count(":") > 1 or file == "hosts"]
 
     def _append(self, file: str, line: str) -> None:
         text = "\n".join([*self._lines(file), line]) + "\n"

@@ -105,7 +105,9 @@ class PrivateSendmail:
             milter=filters,
         )
         made = subprocess.run(
-            ["m4", f"-D_CF_DIR_={self.programs.macros}/", "-"], input=source.encode(), capture_output=True
+            ["m4", f"-D_CF_DIR_={self.programs.macros}/", "-"],
+            input=source.encode(),
+            capture_output=True,
         )
         if made.returncode or made.stderr:
             raise Failure(f"m4: {made.stderr.decode()}")

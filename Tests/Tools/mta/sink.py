@@ -41,6 +41,7 @@ class Delivery:
 
 
 class _Session(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
     EXTENSIONS = ("sink.example.org", "8BITMIME", "SMTPUTF8", "SIZE", "DSN", "ENHANCEDSTATUSCODES")
 
     def handle(self) -> None:
@@ -105,8 +106,8 @@ class MailSink:
         self._server = _Server(("127.0.0.1", port), _Session)
         self._server.sink = self  # type: ignore[attr-defined]
         self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        serve = self._server.serve_forever
+        threading.Thread(target=serve, args=(0.05,), daemon=True).start()
         end_with_us(self)
 
     def keep(self, delivery: Delivery) -> None:

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Configuration
+internal import Mail
+internal import Milter
+
+extension Runner {
+  // MARK: the message's fate
+
+  /// The first refusal of a stage that concerns the message as a whole, told to the client.
+  func firstRefusal(
+    from stage: Stage, _ t: Transaction, isFinal: Bool = true
+  ) -> SMTPReply? {
+    guard var held = message?.held else { return nil }
+    var refusal: SMTPReply?
+    for index in held.indices where refusal == nil && held[index].stage >= stage {
+      let effect = effect(
+        of: held[index].verdict, held[index].module, on: t.recipients, t, at: held[index].stage)
+      guard isFinal else {
+        if effect == .enforced { refusal = held[index].verdict.reply }
+        continue
+      }
+      guard held[index].verdict.reply != nil || !held[index].isLogged else { continue }
+      held[index].isLogged = true
+      held[index].wasAnswered = true
+      refusal = conclude(held[index].decision(effect, for: nil), t)
+    }
+    if isFinal { message?.held = held }
+    return refusal
+  }
+
+  /// Discards, holds or delivers a message that nothing refuses.
+  func dispose(_ t: Transaction, _ apply: (Edit) -> Bool) -> MilterReply {
+    let verdicts = (held + (message?.held ?? [])).filter {
+      effect(of: $0.verdict, $0.module, on: t.recipients, t, at: $0.stage) == .enforced
+    }.map(\.verdict)
+    let discarded = message?.discarded ?? []
+    let isDiscarded = verdicts.contains { if case .discard = $0 { true } else { false } }
+    // With all recipients deleted Postfix says 250 and drops the mail without a delivery line.
+    if isDiscarded || (t.recipients.isEmpty && !discarded.isEmpty) {
+      finish(.discarded)
+      return .discard
+    }
+    for edit in discarded.map({ Edit.deleteRecipient($0.path) }) {
+      guard apply(edit) else { return notTaken(edit, nil, t) }
+      message?.record.edits.append(edit)
+    }
+    for (edit, module) in t.edits {
+      // A change refuses nobody, so `always_accept` is no reason against it.
+      if module.mode != .enforce || !module.concerns(t.recipients) {
+        message?.record.observedEdits.append(edit)
+      } else if apply(edit) {
+        message?.record.edits.append(edit)
+      } else {
+        let reply = notTaken(edit, module, t)
+        if reply != .proceed { return reply }
+      }
+    }
+    let reason = verdicts.lazy.compactMap { verdict -> Reason? in
+      switch verdict {
+      case .hold(let reason), .quarantine(let reason): reason
+      default: nil
+      }
+    }.first
+    guard let reason else {
+      finish(.accepted)
+      // Not `accept`: after that libmilter ignores a QUIT_NC and the CONNECT behind it.
+      return .proceed
+    }
+    let hold = Edit.quarantine(reason: "\(reason.module): \(reason.code) (ref \(t.reference))")
+    guard apply(hold) else { return notTaken(hold, nil, t) }
+    message?.record.edits.append(hold)
+    finish(.held)
+    return .proceed
+  }
+
+  /// An edit that the MTA did not take: the message must not pass as if it had.
+  private func notTaken(_ edit: Edit, _ module: ConfiguredModule?, _ t: Transaction) -> MilterReply
+  {
+    let reason = Reason(
+      module: module?.name ?? "runner", code: "edit-not-taken", detail: edit.kind)
+    DecisionLog(self).failed(module, reason, t)
+    if let module, module.onError == .skip { return .proceed }
+    let reply = withReference(
+      .transient(3, 0, "Temporary trouble on our side, please try again later"), t)
+    message?.record.finalReply = reply.description
+    finish(.refused(reply))
+    return .refuse(reply)
+  }
+
+  // MARK: effects
+
+  /// What a verdict of `module` does to these recipients.
+  func effect(
+    of verdict: Verdict, _ module: ConfiguredModule, on recipients: [Recipient], _ t: Transaction,
+    at stage: Stage
+  ) -> Decision.Effect {
+    if module.mode != .enforce { return .observed }
+    if !module.concerns(recipients) { return .onlyTo }
+    // The rest protects mail from refusals; that a module lets it through needs no protection.
+    if case .accept = verdict { return .enforced }
+    if stage <= .recipient, verdict.reply != nil, t.isNotSMTP { return .notSMTP }
+    if !module.isProtective, !recipients.isEmpty,
+      recipients.allSatisfy({ pipeline.network.alwaysAccept.contains($0.mailbox) })
+    {
+      return .alwaysAccept
+    }
+    return .enforced
+  }
+
+  /// Writes a decision to the log and returns the reply it leads to.
+  func conclude(_ decision: Decision, _ t: Transaction) -> SMTPReply? {
+    var reply: SMTPReply?
+    if decision.effect == .enforced, let refusal = decision.verdict.reply {
+      reply = withReference(refusal, t)
+      message?.record.finalReply = reply?.description
+    }
+    message?.keep(decision)
+    DecisionLog(self).decided(decision, reply, t)
+    return reply
+  }
+
+  private func withReference(_ reply: SMTPReply, _ t: Transaction) -> SMTPReply {
+    reply.appending(
+      "(ref \(t.reference), contact \(pipeline.network.contactAddress(connection)))")
+  }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import BMSDaemon
+package import Configuration
+internal import Logging
+package import Policy
+
+/// A daemon's inside without a socket: a configuration, its pipeline, and a world that a test owns.
+///
+/// A conversation makes one for itself; make one by hand where several conversations share state,
+/// or to move the clock between them.
+package final class Site: Sendable {
+  package let time = FakeTime()
+  package let random = FakeRandom()
+  package let trail = MemoryTrail(capacity: 1_000_000)
+  package let log: LogCollector
+  package let configuration: Configuration
+  package let pipeline: PolicyPipeline
+
+  /// The order of the real daemon.
+  package static var realPipeline: [any PolicyModule.Type] { BMSDaemon.pipeline }
+
+  /// The configuration file is not usable.
+  package struct Faults: Error, CustomStringConvertible {
+    package let description: String
+  }
+
+  /// A site of the configuration `text`, named `bms.conf`, with the real order of policy unless a
+  /// test brings its own; `files` are the only ones there are for options that name some.
+  ///
+  /// - Throws: `Faults` where the file is not usable, `SetupFaults` where a module is not.
+  package init(
+    _ text: String = "", modules: [any PolicyModule.Type] = BMSDaemon.pipeline,
+    files: [String: String] = [:], level: LogOptions.Level = .debug
+  ) throws {
+    let source = FakeFiles(files)
+    let configuration = Configuration(
+      text: text, sections: Self.sections(of: modules), read: { try source.read($0) })
+    let errors = configuration.faults.filter { $0.severity == .error }
+    guard errors.isEmpty else {
+      throw Faults(description: errors.map(\.description).joined(separator: "\n"))
+    }
+    log = LogCollector()
+    let services = Services(
+      time: time, random: random, files: source, trail: trail, log: log.logger(level))
+    self.configuration = configuration
+    pipeline = try PolicyPipeline(modules, configuration, services)
+  }
+
+  private static func sections(of modules: [any PolicyModule.Type]) -> [any Section.Type] {
+    var sections: [any Section.Type] = [
+      MilterOptions.self, NetworkOptions.self, LogOptions.self,
+    ]
+    for module in modules {
+      let section = section(of: module)
+      if !sections.contains(where: { $0.name == section.name }) { sections.append(section) }
+    }
+    return sections
+  }
+
+  private static func section<M: PolicyModule>(of module: M.Type) -> any Section.Type {
+    M.Options.self
+  }
+}
