@@ -50,7 +50,7 @@ package final class Daemon: Sendable {
       socket = try Self.listen(options, notifier)
       try MilterRuntime.register(
         name: "bmsd", socket: socket, timeout: options.timeout.seconds, gate: gate,
-        factory: RunnerFactory(pipeline))
+        factory: RunnerFactory(pipeline, over: socket.address))
     } catch {
       throw StartFailure(status: EX_UNAVAILABLE, lines: [error.description])
     }
@@ -102,7 +102,7 @@ package final class Daemon: Sendable {
       defer { current = new }
       return current.configuration
     }
-    MilterRuntime.replaceFactory(RunnerFactory(pipeline))
+    MilterRuntime.replaceFactory(RunnerFactory(pipeline, over: socket.address))
     let options = new.configuration.settings(MilterOptions.self)
     gate.setMaximumSessions(Self.affordable(options.maximumSessions, pipeline.services.log))
     let log = pipeline.services.log

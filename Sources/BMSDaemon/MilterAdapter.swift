@@ -10,9 +10,17 @@ package struct RunnerFactory: MilterConnectionFactory {
   package let negotiation: Negotiation
   private let pipeline: PolicyPipeline
 
-  package init(_ pipeline: PolicyPipeline) {
+  /// A factory for connections that come over `socket`.
+  package init(_ pipeline: PolicyPipeline, over socket: SocketAddress) {
     self.pipeline = pipeline
-    negotiation = pipeline.negotiation
+    var negotiation = pipeline.negotiation
+    if !socket.isLocal {
+      // Postfix sends a packet at DATA whether or not the step is wanted. Unanswered, Nagle's
+      // algorithm on its side holds back the next one until our delayed ACK: 41 ms a message.
+      negotiation.steps.insert(.data)
+      negotiation.answered.insert(.data)
+    }
+    self.negotiation = negotiation
   }
 
   package func makeConnection() -> any MilterConnection {

@@ -16,6 +16,9 @@ public enum SocketAddress: Sendable, Equatable {
   /// The longest path that fits into `sockaddr_un`, in bytes.
   public static let maximumPathLength = 107
 
+  /// Whether it is a unix socket.
+  public var isLocal: Bool { if case .unix = self { true } else { false } }
+
   /// Reads one of the spellings; nil when it is none of them.
   public init?(_ text: String) {
     let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)

@@ -95,6 +95,8 @@ package final class Runner {
       return
     }
     if decision.stage >= .sender {
+      // Nobody wants to read of thousands of fields on which a module had nothing to say.
+      if decision.stage == .header, decision.note == nil { return }
       message?.keep(decision)
     } else if openingDecisions.count < TransactionRecord.maximumDecisions {
       openingDecisions.append(decision)

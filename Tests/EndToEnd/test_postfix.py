@@ -153,8 +153,7 @@ class Passage(PostfixTestCase):
         self.assertNotIn(b"\r\nX-", added)
 
     def test_many_messages_on_one_connection(self) -> None:
-        daemon = self.start_daemon(f"unix:{self.folder}/bms.sock", socket_mode="0666")
-        self.start_postfix(daemon.postfix_milter)
+        self.start()
         client = self.client()
         for number in range(200):
             self.assert_accepted(client.mail(f"ann+{number}@example.com"))

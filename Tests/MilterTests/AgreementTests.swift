@@ -34,10 +34,11 @@ import Testing
       ])
   }
 
-  @Test(arguments: [
-    (2, [.noEndOfHeaders]), (3, [.noEndOfHeaders, .noUnknown]),
-    (4, [.noEndOfHeaders, .noUnknown, .noData]), (5, [.noEndOfHeaders, .noUnknown, .noData]),
-  ] as [(UInt32, WireSteps)])
+  @Test(
+    arguments: [
+      (2, [.noEndOfHeaders]), (3, [.noEndOfHeaders, .noUnknown]),
+      (4, [.noEndOfHeaders, .noUnknown, .noData]), (5, [.noEndOfHeaders, .noUnknown, .noData]),
+    ] as [(UInt32, WireSteps)])
   func olderProtocolsAnswerEveryStep(version: UInt32, expected: WireSteps) {
     let (agreement, actions, steps) = settle(version: version)
     #expect(agreement == Agreement.none)
