@@ -24,7 +24,7 @@ package final class Daemon: Sendable {
   private let socket: ListeningSocket
   private let notifier: ServiceNotifier
   private let current: Mutex<Setup>
-  private let trail: any DecisionTrail
+  private let trail: TrailWriter
 
   /// Reads the file, opens the socket and registers with libmilter; nothing is answered yet.
   ///
@@ -35,12 +35,15 @@ package final class Daemon: Sendable {
     self.path = path
     let writer = LogWriter(descriptor: STDERR_FILENO)
     self.writer = writer
-    trail = MemoryTrail(capacity: 0)
+    trail = TrailWriter(time: SystemTime())
     let setup = Self.setup(path, writer, trail, nil)
     guard let pipeline = setup.pipeline else {
       throw StartFailure(status: EX_CONFIG, lines: setup.faults.map(\.description))
     }
     references = pipeline.references
+    trail.apply(setup.configuration, log: pipeline.services.log)
+    // No reference of the trail is given out again, whatever the clock did meanwhile.
+    if let newest = trail.newest { references.continue(after: newest) }
     for fault in setup.faults { pipeline.services.log.warning("\(fault)") }
     let options = setup.configuration.settings(MilterOptions.self)
     notifier = ServiceNotifier()
@@ -102,6 +105,7 @@ package final class Daemon: Sendable {
       defer { current = new }
       return current.configuration
     }
+    trail.apply(new.configuration, log: pipeline.services.log)
     MilterRuntime.replaceFactory(RunnerFactory(pipeline, over: socket.address))
     let options = new.configuration.settings(MilterOptions.self)
     gate.setMaximumSessions(Self.affordable(options.maximumSessions, pipeline.services.log))
@@ -155,6 +159,7 @@ package final class Daemon: Sendable {
   /// What must be done before the process ends, however it ends.
   private func finish(_ status: Int32) -> Int32 {
     socket.removePath()
+    trail.flush(.seconds(2))
     writer.flush(.seconds(2))
     return status
   }

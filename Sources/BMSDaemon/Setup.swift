@@ -48,7 +48,7 @@ package struct Setup: Sendable {
     self.pipeline = faults.contains { $0.severity == .error } ? nil : pipeline
   }
 
-  /// What the option table of `[milter]` cannot say.
+  /// What the option tables cannot say.
   private static func milterFaults(_ configuration: Configuration) -> [ConfigurationFault] {
     let milter = configuration.settings(MilterOptions.self)
     var faults: [ConfigurationFault] = []
@@ -57,6 +57,13 @@ package struct Setup: Sendable {
         configuration.fault(
           "no group \"\(milter.socketGroup)\" on this machine; is the MTA installed?",
           option: "milter.socket_group"))
+    }
+    let node = configuration.settings(TrailOptions.self).node
+    if !node.isEmpty, !ReferenceCode.isNode(node) {
+      faults.append(
+        configuration.fault(
+          "\"\(node)\" cannot begin a reference: write one letter or digit, but not I, L, O or U",
+          option: "trail.node"))
     }
     return faults
   }

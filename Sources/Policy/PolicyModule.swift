@@ -32,6 +32,10 @@ package protocol PolicyModule: Sendable {
   /// Whether its refusals protect the recipient from harm, so that they also concern
   /// `always_accept`.
   static var isProtective: Bool { get }
+  /// What each of its reason codes means, for `bmsd explain`: `Code.sentences` of its `ReasonCode`.
+  static var reasons: [String: String] { get }
+  /// What lets mail through that it refused or deferred.
+  static var remedy: Remedy { get }
 
   /// Checks what the option table cannot: rules across options, files that must be readable.
   /// `bmsd check` runs it without opening a socket.
@@ -48,6 +52,8 @@ extension PolicyModule {
   package static var yieldsToAccept: Bool { true }
   package static var isForStrangersOnly: Bool { false }
   package static var isProtective: Bool { false }
+  package static var reasons: [String: String] { [:] }
+  package static var remedy: Remedy { .allow }
 }
 
 /// Why a module cannot be set up; becomes a `file:line` error of `bmsd check`.

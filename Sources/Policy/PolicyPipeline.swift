@@ -90,6 +90,8 @@ package final class PolicyPipeline: Sendable {
   package let configuration: Configuration
   package let references: ReferenceSource
   let logsHeaders: Bool
+  let remembersMessageID: Bool
+  let remembersSubject: Bool
   private let byStage: [Stage: [Int]]
 
   /// Sets up every module, also those that are off, so that a fault shows before it bites.
@@ -113,7 +115,10 @@ package final class PolicyPipeline: Sendable {
     self.modules = modules
     self.configuration = configuration
     self.services = services
-    self.references = references ?? ReferenceSource(services)
+    let trail = configuration.settings(TrailOptions.self)
+    remembersMessageID = trail.isPresent
+    remembersSubject = trail.isPresent && trail.subject
+    self.references = references ?? ReferenceSource(services, node: trail.node)
     network = NetworkPolicy(configuration.settings(NetworkOptions.self))
     logsHeaders = configuration.settings(LogOptions.self).headers
     var byStage: [Stage: [Int]] = [:]
@@ -140,7 +145,7 @@ package final class PolicyPipeline: Sendable {
     var answered: Steps = [.recipient]
     for stage in Stage.allCases where !modules(at: stage).isEmpty { steps.insert(stage.step) }
     if steps.contains(.data) { answered.insert(.data) }
-    if logsHeaders { steps.insert(.header) }
+    if logsHeaders || remembersMessageID { steps.insert(.header) }
     // A hold can be asked for by any module's verdict.
     let actions = modules.reduce(Actions.quarantine.union(.deleteRecipients)) {
       $0.union($1.edits)

@@ -28,6 +28,8 @@ struct MessageState {
       reference: transaction.reference, began: time.milliseconds,
       peer: runner.connection.peer, hello: runner.connection.hello,
       authenticated: runner.connection.authentication?.user)
+    record.daemonName = runner.connection.daemonName
+    record.daemonPort = runner.connection.daemonPort
     record.decisions = runner.openingDecisions
   }
 
@@ -168,9 +170,20 @@ extension Runner {
   package func header(_ field: HeaderField) -> MilterReply {
     guard let t = message?.transaction else { return .proceed }
     t.size += field.name.bytes.count + field.rawValue.bytes.count + 3
+    remember(field)
     if pipeline.logsHeaders { DecisionLog(self).header(field, t) }
     ask(.header, t) { session, t in try session.header?.header(field, t) }
     return .proceed
+  }
+
+  /// Keeps what people name a message by: the first field of each kind.
+  private func remember(_ field: HeaderField) {
+    let kept = { MailText(field.value.bytes.prefix(TransactionRecord.maximumField)) }
+    if pipeline.remembersMessageID, message?.record.messageID == nil, field.isNamed("Message-ID") {
+      message?.record.messageID = kept()
+    } else if pipeline.remembersSubject, message?.record.subject == nil, field.isNamed("Subject") {
+      message?.record.subject = kept()
+    }
   }
 
   package func endOfHeaders(_ macros: Macros) -> MilterReply {

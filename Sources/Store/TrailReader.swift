@@ -3,7 +3,7 @@
 
 internal import GRDB
 internal import Glibc
-package import Mail
+internal import Mail
 
 /// Which entries `bmsd log` shows. What is nil or empty does not matter.
 package struct TrailFilter: Sendable, Equatable {

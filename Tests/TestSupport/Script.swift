@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 package import Configuration
+internal import Environment
 internal import Mail
 internal import Milter
 internal import Policy
