@@ -17,7 +17,8 @@ package struct TrailOptions: Section {
     shipped: TimeSpan.days(30), unit: "d", help: "How long accepted mail is remembered.")
   package let keepRefused = ConfigOption(
     "keep_refused", default: TimeSpan.days(90), in: .minutes(1) ... .days(3650),
-    shipped: TimeSpan.days(90), unit: "d", help: "How long refused and deferred mail is remembered.")
+    shipped: TimeSpan.days(90), unit: "d",
+    help: "How long refused and deferred mail is remembered.")
   package let maximumSize = ConfigOption(
     "max_size", default: ByteSize.megabytes(1024), in: .megabytes(1) ... .gigabytes(1024),
     shipped: ByteSize.megabytes(1024),

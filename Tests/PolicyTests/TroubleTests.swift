@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+import Environment
 import Logging
 import Mail
 import Milter
