@@ -115,7 +115,9 @@ extension TransactionRecord {
   fileprivate var estimatedBytes: Int {
     var size = 600 + 200 * decisions.count + 200 * (edits.count + observedEdits.count)
     for text in recipients { size += 40 + text.bytes.count }
-    for text in [sender, hello, authenticated, messageID, subject] { size += text?.bytes.count ?? 0 }
+    for text in [sender, hello, authenticated, messageID, subject] {
+      size += text?.bytes.count ?? 0
+    }
     for decision in decisions {
       size += decision.recipient?.bytes.count ?? 0
       size += decision.verdict.reason?.detail.utf8.count ?? 0

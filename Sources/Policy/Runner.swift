@@ -138,7 +138,8 @@ package final class Runner {
 
   /// Our own trouble is never a 5yz.
   private func failed(_ module: ConfiguredModule, _ error: any Error, _ t: Transaction) -> Verdict {
-    let reason = Reason(module: module.name, code: RunnerCode.error.rawValue, detail: String(describing: error))
+    let reason = Reason(
+      module: module.name, code: RunnerCode.error.rawValue, detail: String(describing: error))
     DecisionLog(self).failed(module, reason, t)
     switch module.onError {
     case .skip:

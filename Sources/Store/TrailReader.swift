@@ -28,12 +28,16 @@ package struct TrailFilter: Sendable, Equatable {
 /// Reads `trail.db` beside the daemon that writes it; changes nothing.
 package final class TrailReader: Sendable {
   let queue: DatabaseQueue
+  private let path: String
+  private let identity: FileIdentity?
 
   /// Opens the file for reading.
   ///
   /// Throws `readOnly` when it cannot be read, `damaged` when it is no trail, `newer` when a later
   /// version wrote it.
   package init(path: String) throws(StoreTrouble) {
+    self.path = path
+    identity = FileIdentity(path)
     do {
       var configuration = Configuration()
       configuration.readonly = true
@@ -53,6 +57,9 @@ package final class TrailReader: Sendable {
   func read<T>(_ body: (Database) throws -> T) throws(StoreTrouble) -> T {
     do { return try queue.read(body) } catch { throw StoreTrouble(error) }
   }
+
+  /// Whether the file that was opened still stands at its path.
+  package var isInPlace: Bool { FileIdentity(path) == identity }
 
   // MARK: lists
 

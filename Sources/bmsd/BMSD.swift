@@ -16,7 +16,8 @@ struct BMSD: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self,
+      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, Log.self,
+      Explain.self, Stats.self,
     ])
 }
 

@@ -30,7 +30,7 @@ struct TrialReport {
   var text: [String] {
     var lines = Terminal.table([
       ["client", "\(envelope.client) \(envelope.clientName)"],
-      ["helo", envelope.hello ?? "(none)"],
+      ["helo", envelope.hello?.description ?? "(none)"],
       ["from", "\(envelope.sender)"],
       ["to", envelope.recipients.map(\.description).joined(separator: ", ")],
     ])

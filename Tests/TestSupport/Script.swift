@@ -3,7 +3,6 @@
 
 internal import Environment
 package import Configuration
-internal import Environment
 internal import Mail
 internal import Milter
 internal import Policy
