@@ -76,7 +76,7 @@ let package = Package(
     tests("StoreTests", values + ["Greylisting", "Store", "TestSupport", grdb]),
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
-    tests("BMSDaemonTests", daemon + ["TestSupport"]),
+    tests("BMSDaemonTests", daemon + ["TestSupport", grdb]),
     tests("WireTests", daemon + ["bmsd", "MilterClient", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6]
