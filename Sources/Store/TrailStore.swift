@@ -57,6 +57,8 @@ package final class TrailStore: Sendable {
 
   private func reopen(_ old: SQLiteFile) throws(StoreTrouble) -> SQLiteFile {
     old.close()
+    // SQLite leaves the log of a file that was moved: its pages would be replayed into the new one.
+    Self.removeCompanions(path)
     let new = try Self.open(path, time)
     current.withLock { $0 = new }
     return new
