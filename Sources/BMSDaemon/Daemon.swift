@@ -159,7 +159,7 @@ package final class Daemon: Sendable {
   /// What must be done before the process ends, however it ends.
   private func finish(_ status: Int32) -> Int32 {
     socket.removePath()
-    trail.flush(.seconds(2))
+    trail.close(.seconds(2))
     writer.flush(.seconds(2))
     return status
   }

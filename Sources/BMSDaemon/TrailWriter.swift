@@ -4,6 +4,7 @@
 package import Configuration
 internal import Dispatch
 package import Environment
+internal import Glibc
 package import Logging
 package import Policy
 internal import Store
@@ -117,8 +118,9 @@ package final class TrailWriter: DecisionTrail {
   package func flush(_ limit: Duration) -> Bool {
     let end = SystemTime().monotonic + limit
     while queue.count > 0 {
-      if !step(), SystemTime().monotonic >= end { break }
+      let isWritten = step()
       if SystemTime().monotonic >= end { break }
+      if !isWritten { usleep(10_000) }
     }
     let left = queue.count
     guard left > 0, let settings = state.withLock({ $0.settings }) else { return true }
@@ -126,6 +128,22 @@ package final class TrailWriter: DecisionTrail {
     state.withLock { $0.lastComplaint = nil }
     complain(settings, trouble ?? "time was up")
     return false
+  }
+
+  /// Flushes, then closes the file: the last thing the daemon does with it.
+  package func close(_ limit: Duration) {
+    isOn.store(false, ordering: .relaxed)
+    flush(limit)
+    turn.withLock { _ in
+      let store = state.withLock { state in
+        defer {
+          state.store = nil
+          state.settings = nil
+        }
+        return state.store
+      }
+      store?.close()
+    }
   }
 
   private func run() {

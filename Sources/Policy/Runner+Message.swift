@@ -176,16 +176,6 @@ extension Runner {
     return .proceed
   }
 
-  /// Keeps what people name a message by: the first field of each kind.
-  private func remember(_ field: HeaderField) {
-    let kept = { MailText(field.value.bytes.prefix(TransactionRecord.maximumField)) }
-    if pipeline.remembersMessageID, message?.record.messageID == nil, field.isNamed("Message-ID") {
-      message?.record.messageID = kept()
-    } else if pipeline.remembersSubject, message?.record.subject == nil, field.isNamed("Subject") {
-      message?.record.subject = kept()
-    }
-  }
-
   package func endOfHeaders(_ macros: Macros) -> MilterReply {
     guard let t = message?.transaction else { return .proceed }
     note(macros)

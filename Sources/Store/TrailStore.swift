@@ -32,14 +32,23 @@ package final class TrailStore: Sendable {
     -> SQLiteFile
   {
     if access(path, F_OK) != 0 { removeCompanions(path) }
+    makePrivate(path)
     do {
       return try SQLiteFile(path: path, migrator: TrailSchema.migrator, time: time)
     } catch {
       guard error.makesFileUseless else { throw error }
       guard rename(path, "\(path).aside") == 0 else { throw error }
       removeCompanions(path)
+      makePrivate(path)
       return try SQLiteFile(path: path, migrator: TrailSchema.migrator, time: time)
     }
+  }
+
+  /// Makes the file before SQLite does, whose companions take its mode: who writes to whom is not
+  /// for everybody. What is wrong with the place SQLite will say.
+  private static func makePrivate(_ path: String) {
+    let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+    if descriptor >= 0 { Glibc.close(descriptor) }
   }
 
   /// A log of another file's pages must not be replayed into a new one.

@@ -206,6 +206,8 @@ struct TrailStoreTests {
   @Test func beginsAnewWhenItsFileIsDeleted() throws {
     let store = try open()
     try store.append([Self.entry(1)])
+    let attributes = try FileManager.default.attributesOfItem(atPath: path)
+    #expect((attributes[.posixPermissions] as? Int ?? 0) & 0o007 == 0)
     try FileManager.default.removeItem(atPath: path)
     try store.append([Self.entry(2)])
     #expect(try all().map(\.reference) == ["REF2"])

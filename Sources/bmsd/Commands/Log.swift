@@ -65,7 +65,8 @@ struct Log: ParsableCommand {
     if json {
       for entry in entries { print(entry.json) }
     } else {
-      for line in Terminal.table(entries.map(\.row)) { print(line) }
+      let lines = Terminal.table(entries.map(\.row))
+      if follow { for line in lines { print(line) } } else { Terminal.page(lines) }
     }
     fflush(nil)
   }

@@ -29,7 +29,7 @@ struct Stats: ParsableCommand {
         json
         ? report.json(would: would)
         : report.text(would: would, hasBars: isatty(STDOUT_FILENO) == 1)
-      for line in lines { print(line) }
+      Terminal.page(lines)
     }
   }
 }
