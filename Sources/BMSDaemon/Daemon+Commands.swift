@@ -25,6 +25,7 @@ extension Daemon: RunningDaemon {
         defer { current = Current(setup: new, since: SystemTime().monotonic, refusal: nil) }
         return current.setup.configuration
       }
+      trail.apply(new.configuration, log: pipeline.services.log)
       MilterRuntime.replaceFactory(RunnerFactory(pipeline, over: socket.address))
       let options = new.configuration.settings(MilterOptions.self)
       let log = pipeline.services.log
@@ -84,7 +85,7 @@ extension Daemon: RunningDaemon {
       isDraining: counts.isDraining,
       modules: setup.pipeline?.modules.map { .init(name: $0.name, mode: $0.mode.rawValue) } ?? [],
       bans: memory.bans?.count ?? 0, allowed: memory.allowed?.count ?? 0,
-      faults: memory.faults + [refusal].compactMap { $0 })
+      faults: memory.faults + [trail.trouble, refusal].compactMap { $0 })
   }
 }
 

@@ -3,12 +3,13 @@
 
 internal import Glibc
 internal import Logging
+internal import Milter
 
 extension Daemon {
   /// As many sessions as there are descriptors and threads for: without descriptors libmilter spins
   /// without a pause, without threads it forgets sessions, so our limit must bite first.
   static func affordable(_ wanted: Int, _ log: Logger) -> Int {
-    let files = raisedLimit(RLIMIT_NOFILE) - 64
+    let files = raisedLimit(RLIMIT_NOFILE) - SessionGate.maximumLingering - 64
     // The kernel holds root to no number of threads.
     let threads = geteuid() == 0 ? Int.max : raisedLimit(__RLIMIT_NPROC) - 32
     let affordable = max(1, min(files, threads))

@@ -9,6 +9,7 @@ internal import Glibc
 internal import Greylisting
 internal import Logging
 internal import Milter
+internal import Policies
 internal import Policy
 internal import Synchronization
 
@@ -32,6 +33,7 @@ package final class Daemon: Sendable {
   private let writer: LogWriter
   let socket: ListeningSocket
   private let control: ListeningSocket?
+  let trail: TrailWriter
 
   /// What a reload replaces.
   struct Current: Sendable {
@@ -63,6 +65,8 @@ package final class Daemon: Sendable {
     for fault in proved.faults { log.warning("\(fault)") }
     let configuration = proved.configuration
     let options = configuration.settings(MilterOptions.self)
+    let trail = TrailWriter(time: SystemTime())
+    self.trail = trail
     notifier = ServiceNotifier()
     var opened: [ListeningSocket] = []
     do {
@@ -73,7 +77,11 @@ package final class Daemon: Sendable {
       try Self.giveUpRoot(configuration, control, log)
       // After that, since the kernel holds root to no number of threads.
       gate = SessionGate(maximumSessions: Self.affordable(options.maximumSessions, log))
-      memory = try Memory.open(configuration, time: SystemTime(), isDaemon: true)
+      memory = try Memory.open(configuration, time: SystemTime(), isDaemon: true, trail: trail)
+      // A trail that cannot be opened is a fault, not a failure.
+      trail.apply(configuration, log: log)
+      // No reference of the trail is given out again, whatever the clock did meanwhile.
+      if let newest = trail.newest { references.continue(after: newest) }
       let setup = Setup(
         configuration, source: proved.source,
         services: Self.services(configuration, writer, memory), references: references)
@@ -178,6 +186,7 @@ package final class Daemon: Sendable {
     control?.removePath()
     // What was banned in the last second; for more there is no time.
     try? memory.flush(within: .seconds(1))
+    trail.close(.seconds(2))
     writer.flush(.seconds(2))
     return status
   }
@@ -243,7 +252,7 @@ package final class Daemon: Sendable {
         .unix(path: path), mode: 0o660, group: group, backlog: 16, section: "control")
     } catch {
       guard !options.isPresent else { throw error }
-      log.warning("no commands reach this daemon: \(error)")
+      log.notice("no commands reach this daemon: \(error)")
       return nil
     }
   }

@@ -78,6 +78,13 @@ package struct Setup: Sendable {
         configuration.fault(
           "no group \"\(control)\" on this machine", option: "control.socket_group"))
     }
+    let node = configuration.settings(TrailOptions.self).node
+    if !node.isEmpty, !ReferenceCode.isNode(node) {
+      faults.append(
+        configuration.fault(
+          "\"\(node)\" cannot begin a reference: write one letter or digit, but not I, L, O or U",
+          option: "trail.node"))
+    }
     let internalClients = configuration.settings(NetworkOptions.self).internalConnect
     // Addresses that nobody has, far apart: a list that holds them all holds everybody.
     if ["192.0.2.1", "198.51.100.1", "10.255.0.1"].compactMap({ IPAddress($0) })
@@ -108,7 +115,8 @@ package struct Setup: Sendable {
     return homeless.map {
       configuration.fault(
         "[\($0.name)] keeps its state in the database: add the section [store], or set "
-          + "mode = off or leave [\($0.name)] out", option: nil)
+          + "mode = off or leave [\($0.name)] out",
+        option: configuration.firstOption(of: $0.name))
     }
   }
 

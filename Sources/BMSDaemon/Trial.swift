@@ -11,15 +11,18 @@ package struct Trial {
   /// The envelope and client of the message.
   package struct Envelope: Sendable {
     package var client: IPAddress
-    package var clientName: String
+    package var clientName: MailText
     /// Nil for a client that says no HELO.
-    package var hello: String?
-    package var user: String?
+    package var hello: MailText?
+    package var user: MailText?
     package var sender: MailText
     package var recipients: [MailText]
+    /// The MTA's listener; 25 without a name unless set.
+    package var port: MailText = "25"
+    package var daemonName: MailText?
 
     package init(
-      client: IPAddress, clientName: String, hello: String?, user: String?, sender: MailText,
+      client: IPAddress, clientName: MailText, hello: MailText?, user: MailText?, sender: MailText,
       recipients: [MailText]
     ) {
       self.client = client
@@ -62,13 +65,14 @@ package struct Trial {
     before.recipients = envelope.recipients.map { EditedMessage.Recipient($0) }
     var after = before
     let peer = Peer(
-      hostName: MailText(envelope.clientName), address: .inet(envelope.client, port: 25_000))
-    var macros: [String: MailText] = ["j": MailText(hostName), "{daemon_port}": "25"]
+      hostName: envelope.clientName, address: .inet(envelope.client, port: 25_000))
+    var macros: [String: MailText] = ["j": MailText(hostName), "{daemon_port}": envelope.port]
+    if let name = envelope.daemonName { macros["{daemon_name}"] = name }
     _ = runner.connect(peer, Macros(macros))
-    if let hello = envelope.hello { _ = runner.hello(MailText(hello)) }
+    if let hello = envelope.hello { _ = runner.hello(hello) }
     macros = [:]
     if let user = envelope.user {
-      macros = ["{auth_authen}": MailText(user), "{auth_type}": "PLAIN"]
+      macros = ["{auth_authen}": user, "{auth_type}": "PLAIN"]
     }
     _ = runner.sender([envelope.sender], Macros(macros))
     after.recipients = []

@@ -38,6 +38,10 @@ package protocol PolicyModule: Sendable {
   /// Stages its session conforms to but that these settings have no use for: they are negotiated
   /// away as if it did not conform.
   var idleStages: Set<Stage> { get }
+  /// What each of its reason codes means, for `bmsd explain`: `Code.sentences` of its `ReasonCode`.
+  static var reasons: [String: String] { get }
+  /// What lets mail through that it refused or deferred.
+  static var remedy: Remedy { get }
 
   /// Checks what the option table cannot: rules across options, files that must be readable.
   /// `bmsd check` runs it without opening a socket.
@@ -59,6 +63,8 @@ extension PolicyModule {
   package static var needsStore: Bool { false }
   package var warnings: [SetupError] { [] }
   package var idleStages: Set<Stage> { [] }
+  package static var reasons: [String: String] { [:] }
+  package static var remedy: Remedy { .allow }
 }
 
 /// Why a module cannot be set up; becomes a `file:line` error of `bmsd check`.

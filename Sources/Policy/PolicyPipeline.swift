@@ -102,6 +102,8 @@ package final class PolicyPipeline: Sendable {
   package let configuration: Configuration
   package let references: ReferenceSource
   let logsHeaders: Bool
+  let remembersMessageID: Bool
+  let remembersSubject: Bool
   private let byStage: [Stage: [Int]]
 
   /// Sets up every module, also those that are off, so that a fault shows before it bites.
@@ -125,7 +127,10 @@ package final class PolicyPipeline: Sendable {
     self.modules = modules
     self.configuration = configuration
     self.services = services
-    self.references = references ?? ReferenceSource(services)
+    let trail = configuration.settings(TrailOptions.self)
+    remembersMessageID = trail.isPresent
+    remembersSubject = trail.isPresent && trail.subject
+    self.references = references ?? ReferenceSource(services, node: trail.node)
     network = NetworkPolicy(configuration.settings(NetworkOptions.self))
     logsHeaders = configuration.settings(LogOptions.self).headers
     var byStage: [Stage: [Int]] = [:]
@@ -157,7 +162,7 @@ package final class PolicyPipeline: Sendable {
     // An MTA may put the last piece of the body into the end-of-message packet. libmilter asks the
     // body callback first and, when that answers no-reply, never comes to the end of message.
     if steps.contains(.body) { answered.insert(.body) }
-    if logsHeaders { steps.insert(.header) }
+    if logsHeaders || remembersMessageID { steps.insert(.header) }
     // A hold can be asked for by any module's verdict.
     let actions = modules.reduce(Actions.quarantine.union(.deleteRecipients)) {
       $0.union($1.edits)

@@ -87,11 +87,18 @@ extension Runner {
   private func notTaken(_ edit: Edit, _ module: ConfiguredModule?, _ t: Transaction) -> MilterReply
   {
     let reason = Reason(
-      module: module?.name ?? "runner", code: "edit-not-taken", detail: edit.kind)
+      module: module?.name ?? "runner", code: RunnerCode.editNotTaken.rawValue, detail: edit.kind)
     DecisionLog(self).failed(module, reason, t)
-    if let module, module.onError == .skip { return .proceed }
-    let reply = withReference(
-      .transient(3, 0, "Temporary trouble on our side, please try again later"), t)
+    let refusal = SMTPReply.transient(
+      3, 0, "Temporary trouble on our side, please try again later")
+    let isSkipped = module?.onError == .skip
+    message?.keep(
+      Decision(
+        module: reason.module, stage: .message, mode: module?.mode ?? .enforce,
+        verdict: isSkipped ? .proceed : .refuse(refusal, reason), effect: .enforced,
+        note: isSkipped ? "the MTA did not take: \(edit.kind)" : nil, duration: .zero))
+    if isSkipped { return .proceed }
+    let reply = withReference(refusal, t)
     message?.record.finalReply = reply.description
     finish(.refused(reply))
     return .refuse(reply)

@@ -32,6 +32,8 @@ struct MessageState {
       reference: transaction.reference, began: time.milliseconds,
       peer: runner.connection.peer, hello: runner.connection.hello,
       authenticated: runner.connection.authentication?.user)
+    record.daemonName = runner.connection.daemonName
+    record.daemonPort = runner.connection.daemonPort
     record.decisions = runner.openingDecisions
   }
 
@@ -181,6 +183,7 @@ extension Runner {
     guard let t = message?.transaction else { return .proceed }
     askData(t)
     t.size += field.name.bytes.count + field.rawValue.bytes.count + 3
+    remember(field)
     if pipeline.logsHeaders { DecisionLog(self).header(field, t) }
     ask(.header, t) { session, t in try session.header?.header(field, t) }
     return .proceed

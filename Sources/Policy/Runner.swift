@@ -135,16 +135,24 @@ package final class Runner {
     if clock.spend(duration, at: stage) { DecisionLog(self).overran(module, stage, duration, t) }
     return Decision(
       module: module.name, stage: stage, mode: module.mode, verdict: verdict,
-      effect: .enforced, recipient: nil, note: t.note, duration: duration)
+      effect: .enforced, recipient: nil, note: t.note, duration: duration,
+      place: verdict.reason?.option.flatMap(place))
+  }
+
+  /// Where an option stands now; a reload may move it.
+  private func place(of option: String) -> String? {
+    pipeline.configuration.location(of: option)?.description
   }
 
   /// Our own trouble is never a 5yz.
   private func failed(_ module: ConfiguredModule, _ error: any Error, _ t: Transaction) -> Verdict {
     let reason = Reason(
-      module: module.name, code: Reason.troubleCode, detail: String(describing: error))
+      module: module.name, code: RunnerCode.error.rawValue, detail: String(describing: error))
     DecisionLog(self).failed(module, reason, t)
     switch module.onError {
-    case .skip: return .proceed
+    case .skip:
+      t.note("failed and was skipped: \(error)")
+      return .proceed
     case .tempfail:
       return .refuse(
         .transient(3, 0, "Temporary trouble on our side, please try again later"), reason)

@@ -40,6 +40,8 @@ package struct Decision: Sendable, Equatable {
   /// What a module that proceeds wants to be known.
   package var note: String?
   package var duration: Duration
+  /// Where the option that decided stood at that time: `bms.conf:12` or `default`.
+  package var place: String?
 }
 
 /// Everything known of one message, or of a connection that brought none.
@@ -77,6 +79,12 @@ package struct TransactionRecord: Sendable {
   /// Recipients that the MTA itself refused.
   package var unknownRecipients = 0
   package var queueID: MailText?
+  /// Message-ID and Subject as they came, cut to `maximumField`, where the trail remembers them.
+  package var messageID: MailText?
+  package var subject: MailText?
+  /// The MTA's listener, `{daemon_name}` and `{daemon_port}`.
+  package var daemonName: MailText?
+  package var daemonPort: MailText?
   package var size = 0
   package var decisions: [Decision] = []
   /// Decisions beyond `maximumDecisions`, which are not kept.
@@ -91,6 +99,8 @@ package struct TransactionRecord: Sendable {
 
   /// A message to very many recipients must not grow without bound.
   package static let maximumDecisions = 1000
+  /// Bytes of a header field that are remembered (RFC 5322 §2.1.1 allows 998 in a line).
+  package static let maximumField = 998
 }
 
 /// Where records go. Called on the mail path: must neither block nor fail.

@@ -105,7 +105,8 @@ package final class Transaction {
     return connection.daemonAddresses.contains { own in
       // Sendmail writes `IPv6:` before such an address.
       let text = own.description
-      return IPAddress(text.lowercased().hasPrefix("ipv6:") ? String(text.dropFirst(5)) : text) == ip
+      return IPAddress(text.lowercased().hasPrefix("ipv6:") ? String(text.dropFirst(5)) : text)
+        == ip
     }
   }
   /// The PTR name whether or not it leads back to the address, `{client_ptr}`; `peer.hostName` is

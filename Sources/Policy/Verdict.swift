@@ -59,11 +59,8 @@ package struct Reason: Sendable, Equatable {
   /// The option that decided, `helo.reject_numeric`; `Configuration` knows its file and line.
   package let option: String?
 
-  /// The code of a module that threw.
-  package static let troubleCode = "error"
-
   /// Whether it is our own trouble that decided, not the mail.
-  var isTrouble: Bool { code == Self.troubleCode }
+  var isTrouble: Bool { code == RunnerCode.error.rawValue }
 
   package init(module: String, code: String, detail: String = "", option: String? = nil) {
     self.module = module

@@ -18,8 +18,8 @@ struct BMSD: ParsableCommand {
       """,
     version: BMSDaemon.version,
     subcommands: [
-      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self,
-      Status.self, Reload.self, BanCommand.self, Allow.self, GreylistCommand.self,
+      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, Status.self, Reload.self,
+      Log.self, Explain.self, Stats.self, GreylistCommand.self, BanCommand.self, Allow.self,
     ])
 
   static func main() {

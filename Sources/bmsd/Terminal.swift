@@ -25,6 +25,27 @@ enum Terminal {
     }
   }
 
+  /// Prints lines; on a terminal that they do not fit through $PAGER, else less.
+  static func page(_ lines: [String]) {
+    var size = winsize()
+    let isTerminal =
+      isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
+    guard isTerminal, size.ws_row > 0, lines.count >= Int(size.ws_row) else {
+      for line in lines { print(line) }
+      return
+    }
+    fflush(nil)
+    // A pager that the reader leaves early must not end us with SIGPIPE.
+    signal(SIGPIPE, SIG_IGN)
+    let pager = getenv("PAGER").map { String(cString: $0) } ?? "less -FRX"
+    guard let pipe = popen(pager, "w") else {
+      for line in lines { print(line) }
+      return
+    }
+    for line in lines { fputs(line + "\n", pipe) }
+    pclose(pipe)
+  }
+
   /// Columns aligned to their longest cell, the last one free.
   static func table(_ rows: [[String]]) -> [String] {
     var widths: [Int] = []

@@ -29,8 +29,8 @@ struct TrialReport {
 
   var text: [String] {
     var lines = Terminal.table([
-      ["client", "\(envelope.client) \(LineHandler.escaped(envelope.clientName))"],
-      ["helo", envelope.hello.map(LineHandler.escaped) ?? "(none)"],
+      ["client", "\(envelope.client) \(envelope.clientName)"],
+      ["helo", envelope.hello?.description ?? "(none)"],
       ["from", "\(envelope.sender)"],
       ["to", envelope.recipients.map(\.description).joined(separator: ", ")],
     ])

@@ -79,6 +79,8 @@ import Testing
     domain = example.com
     selector = default
     """
+    // What the new file must have besides, since [greylist] is served: `bmsd check` says so.
+    + "\n[store]\n"
 
   private let setup = SetupTests.setup(Self.file)
 

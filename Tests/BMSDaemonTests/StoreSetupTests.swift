@@ -23,8 +23,8 @@ struct StoreSetupTests {
     #expect(faulty.pipeline == nil)
     #expect(
       faulty.faults.map(\.description) == [
-        "bms.conf:2: greylist.mode: [greylist] needs the database: add a line [store] to the "
-          + "file, or set mode = off"
+        "bms.conf:2: greylist.mode: [greylist] keeps its state in the database: add the section "
+          + "[store], or set mode = off or leave [greylist] out"
       ])
     #expect(setup("[greylist]\nmode = off\n").pipeline != nil)
     #expect(setup("[store]\n[greylist]\nmode = enforce\n").faults.isEmpty)

@@ -18,7 +18,8 @@ import Testing
     user: String? = nil, recipients: [MailText] = ["<b@example.org>"]
   ) -> Trial.Envelope {
     Trial.Envelope(
-      client: client, clientName: "mail.example.com", hello: hello, user: user,
+      client: client, clientName: "mail.example.com", hello: hello.map { MailText($0) },
+      user: user.map { MailText($0) },
       sender: "<a@example.com>", recipients: recipients)
   }
 

@@ -90,7 +90,8 @@ struct GreylistSite {
     client: String = "192.0.2.7", macros: [String: MailText] = [:]
   ) -> [String?] {
     let runner = Runner(pipeline)
-    let address = IPAddress(client).map { Peer.Address.inet($0, port: 25_000) } ?? .unknown
+    let address =
+      IPAddress(client).map { Peer.Address.inet($0, port: 25_000) } ?? .unix(path: "/run/x")
     _ = runner.connect(Peer(hostName: "mail.example.com", address: address), Macros(macros))
     _ = runner.hello("mail.example.com")
     _ = runner.sender([sender], Macros(macros))

@@ -50,7 +50,8 @@ package final class Site: Sendable {
 
   private static func sections(of modules: [any PolicyModule.Type]) -> [any Section.Type] {
     var sections: [any Section.Type] = [
-      MilterOptions.self, NetworkOptions.self, LogOptions.self,
+      MilterOptions.self, NetworkOptions.self, LogOptions.self, StoreOptions.self,
+      TrailOptions.self,
     ]
     for module in modules {
       let section = section(of: module)

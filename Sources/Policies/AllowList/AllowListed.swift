@@ -28,10 +28,19 @@ package struct AllowListed: PolicyModule {
   }
 
   /// Why mail is let through.
-  package enum Code: String, CaseIterable {
+  package enum Code: String, ReasonCode {
     case client = "listed-client"
     case sender = "listed-sender"
+
+    package var sentence: String {
+      switch self {
+      case .client: "The client stands in the allow-list: {detail}."
+      case .sender: "The sender stands in the allow-list: {detail}."
+      }
+    }
   }
+
+  package static var reasons: [String: String] { Code.sentences }
 
   package static var needs: [any Fact.Type] { [ClientClassFact.self] }
   package static var yieldsToAccept: Bool { false }

@@ -57,12 +57,24 @@ package struct BannedIPs: PolicyModule {
   }
 
   /// Why mail is refused.
-  package enum Code: String, CaseIterable {
+  package enum Code: String, ReasonCode {
     case client = "banned-client"
     case sender = "banned-sender"
     case file = "banned-by-file"
     case earned = "ban-earned"
+
+    package var sentence: String {
+      switch self {
+      case .client: "The client's address is banned: {detail}."
+      case .sender: "The sender's address or domain is banned: {detail}."
+      case .file: "The client's address stands in a list of banned addresses: {detail}."
+      case .earned: "The client has just earned a ban by what it did before: {detail}."
+      }
+    }
   }
+
+  package static var reasons: [String: String] { Code.sentences }
+  package static var remedy: Remedy { .unban }
 
   package static var needs: [any Fact.Type] { [ClientClassFact.self] }
   package static var isForStrangersOnly: Bool { true }

@@ -25,12 +25,24 @@ package struct Greylist: PolicyModule {
   package typealias Options = GreylistOptions
 
   /// Why mail is deferred.
-  package enum Code: String, CaseIterable {
+  package enum Code: String, ReasonCode {
     /// The triplet was not known, or came back too late.
     case newTriplet = "new-triplet"
     /// The triplet came back before its time.
     case earlyRetry = "early-retry"
+
+    package var sentence: String {
+      switch self {
+      case .newTriplet:
+        "Mail from this sender to this recipient was not seen from there before, or long ago "
+          + "({detail}): it passes when it is sent again after a while."
+      case .earlyRetry: "The mail was sent again before its time: {detail}."
+      }
+    }
   }
+
+  package static var reasons: [String: String] { Code.sentences }
+  package static var remedy: Remedy { .greylistPass }
 
   package static var needs: [any Fact.Type] { [ClientClassFact.self] }
   package static var reads: [any Fact.Type] { [OriginFact.self] }

@@ -35,12 +35,24 @@ package struct Helo: PolicyModule {
   }
 
   /// Why mail is refused or demerits are counted.
-  package enum Code: String, CaseIterable {
+  package enum Code: String, ReasonCode {
     case ownName = "own-name"
     case numeric
     case missing
     case badPTR = "bad-ptr"
+
+    package var sentence: String {
+      switch self {
+      case .ownName: "The client introduced itself as {detail}, which is a name of ours."
+      case .numeric:
+        "The client introduced itself with a bare IP address, {detail}, instead of a name."
+      case .missing: "The client began a message without introducing itself by HELO or EHLO."
+      case .badPTR: "The reverse name of the client's address is {detail}, which no stranger has."
+      }
+    }
   }
+
+  package static var reasons: [String: String] { Code.sentences }
 
   package static var needs: [any Fact.Type] { [ClientClassFact.self] }
   package static var provides: [any Fact.Type] { [] }

@@ -8,20 +8,26 @@ internal import Environment
 internal import Glibc
 internal import Mail
 internal import Policy
+internal import Store
 
 struct Try: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Run a message file through the real pipeline, without an MTA and without a trace.",
     discussion: """
       Prints what each module answered, what would change and the verdict. Exit status 1 when the \
-      message or a recipient would not simply be let through.
+      message or a recipient would not simply be let through. With --ref, what the trail knows of \
+      a message (client, HELO, user, envelope, Message-ID, Subject) is decided again with the file \
+      as it is now, and what differs is said.
       """)
 
   @OptionGroup var config: ConfigFile
   @Argument(
     help: ArgumentHelp("A message, as a file; - for standard input.", valueName: "MESSAGE"),
     completion: .file())
-  var file: String
+  var file: String?
+  @Option(
+    help: ArgumentHelp("Decide an entry of the trail again instead of a file.", valueName: "REF"))
+  var ref: String?
   @Option(help: "The client's address.") var clientIP = "192.0.2.1"
   @Option(help: "The client's PTR name; none is [ADDRESS].") var clientName: String?
   @Option(help: "The HELO name; '' for a client that says none.") var helo = "client.example.com"
@@ -33,6 +39,9 @@ struct Try: ParsableCommand {
   @Flag(help: "One JSON object an answer, then one for the verdict.") var json = false
 
   func validate() throws {
+    guard (file == nil) != (ref == nil) else {
+      throw ValidationError("give a message as a file, or --ref REF")
+    }
     guard IPAddress(clientIP) != nil else {
       throw ValidationError("--client-ip \(clientIP) is no IP address; write it as 192.0.2.1")
     }
@@ -40,6 +49,7 @@ struct Try: ParsableCommand {
 
   func run() throws {
     // Opened first: what follows may no longer be allowed to.
+    if let ref { return try decideAgain(ref) }
     let bytes = try message()
     let trail = MemoryTrail(capacity: 1)
     let (setup, pipeline) = try config.provedPipeline(trail: trail)
@@ -58,11 +68,42 @@ struct Try: ParsableCommand {
     if outcome.isRefused { throw ExitCode(1) }
   }
 
+  /// Decides an entry of the trail again.
+  private func decideAgain(_ name: String) throws {
+    let (reader, _) = try config.openTrail()
+    let entry = try Trail.reading { try TrailQuestion(name).entries(in: reader).last }
+    guard let entry else {
+      Terminal.error("bmsd: nothing is known of \(name); bmsd explain \(name) says why")
+      throw ExitCode(EX_NOINPUT)
+    }
+    let trail = MemoryTrail(capacity: 1)
+    let (setup, pipeline) = try config.provedPipeline(trail: trail)
+    let retrial = Retrial(entry)
+    let trial = Trial(pipeline, trail: trail, hostName: Self.hostName)
+    guard let outcome = trial.run(retrial.message, retrial.envelope) else {
+      Terminal.error("bmsd: the entry names no sender: there is nothing to decide again")
+      throw ExitCode(EX_DATAERR)
+    }
+    let report = TrialReport(outcome, retrial.envelope, setup.configuration)
+    for line in json ? report.json : report.text { print(line) }
+    let differences = retrial.differences(from: outcome)
+    if json {
+      print(Terminal.json([("differences", .array(differences.map { .string($0) }))]))
+    } else {
+      print("")
+      for line in differences.isEmpty ? ["Nothing differs from what was recorded."] : differences {
+        print(line)
+      }
+      print(retrial.caveat)
+    }
+    if outcome.isRefused { throw ExitCode(1) }
+  }
+
   private func message() throws -> [UInt8] {
     do {
       return try SystemFiles.readMessage(file == "-" ? nil : file)
     } catch {
-      Terminal.error("bmsd: \(file): \(error)")
+      Terminal.error("bmsd: \(file ?? "-"): \(error)")
       throw ExitCode(EX_NOINPUT)
     }
   }
@@ -74,8 +115,10 @@ struct Try: ParsableCommand {
       recipients = [header("Delivered-To", message) ?? "recipient@example.com"]
     }
     return Trial.Envelope(
-      client: IPAddress(clientIP) ?? IPAddress(v4: 0), clientName: clientName ?? "[\(clientIP)]",
-      hello: helo.isEmpty ? nil : helo, user: auth, sender: Self.path(sender),
+      client: IPAddress(clientIP) ?? IPAddress(v4: 0),
+      clientName: MailText(clientName ?? "[\(clientIP)]"),
+      hello: helo.isEmpty ? nil : MailText(helo), user: auth.map { MailText($0) },
+      sender: Self.path(sender),
       recipients: recipients.map(Self.path))
   }
 

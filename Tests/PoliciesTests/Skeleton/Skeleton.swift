@@ -21,9 +21,17 @@ package struct Skeleton: PolicyModule {
   }
 
   /// Why mail is refused.
-  package enum Code: String, CaseIterable {
+  package enum Code: String, ReasonCode {
     case listedSender = "listed-sender"
+
+    package var sentence: String {
+      switch self {
+      case .listedSender: "The sender {detail} stands in the list of those who may not write."
+      }
+    }
   }
+
+  package static var reasons: [String: String] { Code.sentences }
 
   let senders: Set<MailText>
 

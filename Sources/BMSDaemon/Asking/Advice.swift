@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Addressing
+internal import Mail
+internal import Policy
+internal import Store
+
+/// The exact commands that would let a message through, as far as there are any.
+struct Advice {
+  private let entry: TrailEntry
+  private let book: ReasonBook
+
+  /// The most recipients for whom a command is printed.
+  private static let shown = 5
+
+  init(_ entry: TrailEntry, _ book: ReasonBook) {
+    self.entry = entry
+    self.book = book
+  }
+
+  var lines: [String] {
+    let stopped = entry.decisions.filter { $0.isActing && $0.isAgainst }
+    let withheld = entry.decisions.filter(\.isWithheld)
+    guard let chosen = stopped.isEmpty ? withheld.isEmpty ? nil : withheld : stopped else {
+      return ["Nothing was against it."]
+    }
+    let ours = chosen.filter { RunnerCode(rawValue: $0.code ?? "") != nil }
+    let judged = chosen.filter { RunnerCode(rawValue: $0.code ?? "") == nil }
+    var lines: [String] = []
+    if !judged.isEmpty {
+      lines.append(
+        stopped.isEmpty
+          ? "To let such mail through when it is enforced:" : "To let such mail through:")
+      for command in unique(judged.flatMap(commands)) { lines.append("    \(command)") }
+      for change in unique(judged.map(change)) { lines.append("or \(change)") }
+    }
+    if !ours.isEmpty {
+      lines.append(
+        "What failed on our side is in the log (journalctl -u bmsd); when it is mended, the "
+          + "sender's next attempt passes.")
+    }
+    return lines
+  }
+
+  private func commands(against decision: TrailDecision) -> [String] {
+    switch book.remedy(module: decision.module) {
+    case .greylistPass: return passes(decision)
+    case .unban: return ip.map { ["bmsd ban remove \($0)"] } ?? []
+    case .allow: return allow(decision)
+    case .configuration, nil: return []
+    }
+  }
+
+  private func allow(_ decision: TrailDecision) -> [String] {
+    if let ip { return ["bmsd allow add \(ip) --skip \(decision.module)"] }
+    guard let sender = entry.sender.map({ Mailbox(envelope: $0) }), !sender.isNull else {
+      return []
+    }
+    return [
+      "bmsd allow add \(Self.quoted(sender)) --unauthenticated --skip \(decision.module)"
+    ]
+  }
+
+  private func passes(_ decision: TrailDecision) -> [String] {
+    let sender = Mailbox(envelope: entry.sender ?? "")
+    let recipients = decision.recipient.map { [$0] } ?? entry.recipients
+    return recipients.prefix(Self.shown).map {
+      "bmsd greylist pass \(Self.quoted(sender)) \(Self.quoted(Mailbox(envelope: $0)))"
+    }
+  }
+
+  /// The line of the file that would have to change.
+  private func change(for decision: TrailDecision) -> String {
+    let mode = "set [\(decision.module)] mode = observe"
+    guard let option = decision.option else { return mode }
+    let place = decision.place.map { $0 == "default" ? "" : " (\($0))" } ?? ""
+    return "change \(option)\(place), or \(mode)"
+  }
+
+  private var ip: IPAddress? { IPAddress(entry.client.description) }
+
+  private func unique(_ lines: [String]) -> [String] {
+    var seen: Set<String> = []
+    return lines.filter { seen.insert($0).inserted }
+  }
+
+  /// An address as an argument that a shell takes as it is.
+  private static func quoted(_ mailbox: Mailbox) -> String {
+    let text = mailbox.description
+    let plain = text.utf8.allSatisfy { byte in
+      (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte)
+        || (0x61...0x7A).contains(byte) || Array("@._+=:/-".utf8).contains(byte)
+    }
+    return plain && !text.isEmpty ? text : "'\(text.replacing("'", with: "'\\''"))'"
+  }
+}
+
+extension TrailDecision {
+  /// Whether it stands in the way of mail.
+  var isAgainst: Bool { verdict != "proceed" && verdict != "accept" }
+}

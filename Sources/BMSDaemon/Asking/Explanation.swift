@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Mail
+package import Policy
+package import Store
+
+/// What `bmsd explain` says of one entry of the trail, in plain words.
+package struct Explanation {
+  private let entry: TrailEntry
+  private let book: ReasonBook
+  private let time: TimeText
+
+  /// An explanation in the words of `book`.
+  package init(_ entry: TrailEntry, _ book: ReasonBook, _ time: TimeText = .local) {
+    self.entry = entry
+    self.book = book
+    self.time = time
+  }
+
+  /// The text, line by line: what it was, what became of it, who said what, what helps.
+  package var lines: [String] {
+    head + [""] + fate + [""] + modules + changes + [""] + Advice(entry, book).lines
+  }
+
+  // MARK: what it was
+
+  private var head: [String] {
+    var rows = [("reference", entry.reference), ("time", time.text(entry.time))]
+    func add(_ name: String, _ text: MailText?) {
+      if let text { rows.append((name, text.isEmpty ? "(unknown)" : text.description)) }
+    }
+    rows.append(("client", "\(entry.client) (\(entry.clientName))"))
+    add("helo", entry.hello)
+    add("user", entry.user)
+    add("from", entry.sender)
+    for recipient in entry.recipients.prefix(Self.shown) { add("to", recipient) }
+    let more = entry.acceptedRecipients - min(entry.recipients.count, Self.shown)
+    if more > 0 { rows.append(("to", "and \(more) more")) }
+    if entry.unknownRecipients > 0 {
+      rows.append(("unknown", "\(entry.unknownRecipients) recipients that the MTA itself refused"))
+    }
+    add("queue id", entry.queueID)
+    add("message-id", entry.messageID)
+    add("subject", entry.subject)
+    if entry.size > 0 { rows.append(("size", "\(entry.size) bytes")) }
+    return rows.map { name, text in
+      name + String(repeating: " ", count: 12 - name.count) + text
+    }
+  }
+
+  /// The most recipients that are named one by one.
+  private static let shown = 10
+
+  private var fate: [String] {
+    var text =
+      switch entry.ending {
+      case "accept": "It was accepted."
+      case "discard": "It was accepted and dropped."
+      case "hold": "It was put into the hold queue."
+      case "reject": "It was refused."
+      case "tempfail": "It was deferred: the sender may try again."
+      case "abandoned": "The client or the MTA gave up before it was complete."
+      default: "It ended so: \(entry.ending)."
+      }
+    if entry.refusedRecipients > 0, entry.acceptedRecipients > 0 {
+      text += " \(entry.refusedRecipients) of its recipients were refused or deferred."
+    }
+    var lines = [text]
+    if let reply = entry.reply { lines.append("The client was told: \(MailText(reply))") }
+    return lines
+  }
+
+  // MARK: who said what
+
+  private var modules: [String] {
+    var lines: [String] = []
+    for group in groups {
+      lines += paragraph(group.decision, group.recipients)
+    }
+    if entry.droppedDecisions > 0 {
+      lines.append("(\(entry.droppedDecisions) further answers were too many to be kept)")
+    }
+    return lines.isEmpty ? ["No module had anything to say."] : lines
+  }
+
+  /// Equal answers for several recipients, told once; in the order of stages.
+  private var groups: [(decision: TrailDecision, recipients: [MailText])] {
+    var groups: [(decision: TrailDecision, recipients: [MailText])] = []
+    for stage in Stage.allCases {
+      for decision in entry.decisions where decision.stage == stage.rawValue {
+        var bare = decision
+        bare.recipient = nil
+        bare.duration = 0
+        if let index = groups.firstIndex(where: { $0.decision == bare }) {
+          if let recipient = decision.recipient { groups[index].recipients.append(recipient) }
+        } else {
+          groups.append((bare, decision.recipient.map { [$0] } ?? []))
+        }
+      }
+    }
+    return groups
+  }
+
+  private func paragraph(_ decision: TrailDecision, _ recipients: [MailText]) -> [String] {
+    var first = "\(decision.module) at \(decision.stage.uppercased())"
+    if !recipients.isEmpty {
+      first += " for " + recipients.prefix(3).map(\.description).joined(separator: ", ")
+      if recipients.count > 3 { first += " and \(recipients.count - 3) more" }
+    }
+    guard decision.verdict != "proceed" else {
+      let note = decision.note.map { " (\(MailText($0)))" } ?? ""
+      return ["\(first): nothing against it\(note)."]
+    }
+    var lines = ["\(first): \(decision.isActing ? decision.done : decision.wouldHaveDone)."]
+    if let code = decision.code {
+      let detail = decision.detail.map { MailText($0).description }
+      lines.append(
+        "    " + book.sentence(module: decision.module, code: code, detail: detail))
+    }
+    if !decision.isActing, let reply = decision.reply {
+      lines.append("    The client would have been told: \(MailText(reply))")
+    }
+    if let option = decision.option {
+      let place =
+        decision.place.map { $0 == "default" ? ", which had its default value" : " (\($0))" } ?? ""
+      lines.append("    Decided by \(option)\(place).")
+    }
+    return lines
+  }
+
+  private var changes: [String] {
+    entry.edits.map { edit in
+      let value = edit.value.map { ": \($0)" } ?? ""
+      return "\(edit.isMade ? "Changed" : "Would have been changed"): \(edit.kind)\(value)"
+    }
+  }
+}
+
+extension TrailDecision {
+  var isActing: Bool { effect == Decision.Effect.enforced.rawValue }
+
+  /// What an acting verdict did.
+  fileprivate var done: String {
+    switch verdict {
+    case "accept": "let it through without asking further modules"
+    case "reject": "refused it"
+    case "tempfail": "deferred it"
+    case "discard": "dropped it"
+    case "quarantine": "put it into quarantine"
+    case "hold": "held it"
+    default: verdict
+    }
+  }
+
+  /// What a verdict would have done that did not act, and why it did not.
+  fileprivate var wouldHaveDone: String {
+    let what =
+      switch verdict {
+      case "accept": "would have let it through without asking further modules"
+      case "reject": "would have refused it"
+      case "tempfail": "would have deferred it"
+      case "discard": "would have dropped it"
+      case "quarantine": "would have put it into quarantine"
+      case "hold": "would have held it"
+      default: "would have said \(verdict)"
+      }
+    let why =
+      switch Decision.Effect(rawValue: effect) {
+      case .observed: "but [\(module)] mode is observe"
+      case .onlyTo: "but [\(module)] only_to names other recipients"
+      case .alwaysAccept: "but its recipients are in [network] always_accept"
+      case .allowed: "but the allow-list ends it here"
+      case .accepted: "but an earlier module let the mail through"
+      case .authenticated: "but the client authenticated"
+      case .notSMTP: "but mail that did not come by SMTP is never refused"
+      case .unanswered:
+        "but nobody was told: the client left first, or another refusal was told instead"
+      case .enforced, nil: "but it did not act (\(effect))"
+      }
+    return "\(what), \(why)"
+  }
+}

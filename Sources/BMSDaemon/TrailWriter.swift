@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Configuration
+internal import Dispatch
+package import Environment
+internal import Glibc
+package import Logging
+package import Policy
+internal import Store
+internal import Synchronization
+
+/// The daemon's decision trail: takes records on the mail path, writes them on a thread of its own.
+///
+/// Until a configuration with `[trail]` is applied, nothing is kept. Whatever happens to the file,
+/// mail does not notice: records wait in a bounded queue, and what does not fit is counted, said
+/// once a minute in the log, and remembered in the trail once it can be written again.
+package final class TrailWriter: DecisionTrail {
+  /// The most records in one transaction, and how long the first of them waits for more.
+  package static let batch = 200
+  static let pause = DispatchTimeInterval.milliseconds(250)
+  /// How often old records are looked for and the disk's room is checked.
+  static let housekeeping = Duration.seconds(10)
+  /// How often the same trouble is said.
+  static let complaintInterval = Duration.seconds(60)
+  /// How often a batch that fails for no passing reason is tried.
+  private static let attempts = 3
+
+  /// What `[trail]` and `[store]` say.
+  private struct Settings: Sendable {
+    var path: String
+    var limits: TrailLimits
+    var minimumFree: Int
+    var node: String
+    var log: Logger
+  }
+
+  private struct State: Sendable {
+    var settings: Settings?
+    var store: TrailStore?
+    var failures = 0
+    var nextHousekeeping: Duration?
+    var lastComplaint: Duration?
+    var lastLoss = ""
+    /// How many of the lost ones the log has told.
+    var saidLost = 0
+    var isLow = false
+    var trouble: String?
+  }
+
+  private let time: any TimeSource
+  private let freeSpace: @Sendable (String) -> Int?
+  private let queue = TrailQueue()
+  private let state = Mutex(State())
+  private let isOn = Atomic(false)
+  /// Held while a batch is written: by the thread, or by whoever flushes.
+  private let turn = Mutex(())
+  private let wake = DispatchSemaphore(value: 0)
+
+  /// A trail that keeps nothing yet. Without a `thread` somebody must call `step`, as tests do;
+  /// `freeSpace` tells the bytes left where a path lies.
+  package init(
+    time: any TimeSource, thread: Bool = true,
+    freeSpace: @escaping @Sendable (String) -> Int? = { FreeSpace.bytes(at: $0) }
+  ) {
+    self.time = time
+    self.freeSpace = freeSpace
+    guard thread else { return }
+    _ = startThread { [self] in run() }
+  }
+
+  /// Takes over a configuration: opens the file at the first one that has `[trail]`, later changes
+  /// only limits. A file that cannot be opened is a fault in the log and tried again.
+  package func apply(_ configuration: Configuration, log: Logger) {
+    let options = configuration.settings(TrailOptions.self)
+    guard options.isPresent else {
+      isOn.store(false, ordering: .relaxed)
+      return
+    }
+    let settings = Settings(
+      path: state.withLock { $0.settings?.path } ?? options.path.path,
+      limits: TrailLimits(
+        keep: options.keep.milliseconds, keepRefused: options.keepRefused.milliseconds,
+        maximumSize: options.maximumSize.bytes),
+      minimumFree: configuration.settings(StoreOptions.self).minFree.bytes, node: options.node,
+      log: log)
+    state.withLock { $0.settings = settings }
+    isOn.store(true, ordering: .relaxed)
+    turn.withLock { _ in
+      do throws(StoreTrouble) {
+        _ = try store(settings)
+      } catch {
+        complain(settings, error.description)
+      }
+    }
+  }
+
+  /// When the newest record began, in milliseconds since 1970; nil without any.
+  package var newest: Int64? {
+    guard let store = state.withLock({ $0.store }) else { return nil }
+    return try? store.newest()
+  }
+
+  /// What is wrong at the moment, for `bmsd status`; nil when all is well.
+  package var trouble: String? { state.withLock { $0.trouble } }
+
+  package func record(_ record: TransactionRecord) {
+    guard isOn.load(ordering: .relaxed) else { return }
+    let count = queue.append(record, now: time.milliseconds)
+    // The first one starts the pause, a full batch ends it.
+    if count == 1 || count == Self.batch { wake.signal() }
+  }
+
+  /// Writes everything queued, trying for at most `limit`; what is left then is lost.
+  ///
+  /// - Returns: whether nothing was lost.
+  @discardableResult
+  package func flush(_ limit: Duration) -> Bool {
+    let end = SystemTime().monotonic + limit
+    while queue.count > 0 {
+      let isWritten = step()
+      if SystemTime().monotonic >= end { break }
+      if !isWritten { usleep(10_000) }
+    }
+    let left = queue.count
+    guard left > 0, let settings = state.withLock({ $0.settings }) else { return true }
+    queue.lose(left, now: time.milliseconds, "the daemon ended")
+    state.withLock { $0.lastComplaint = nil }
+    complain(settings, trouble ?? "time was up")
+    return false
+  }
+
+  /// Flushes, then closes the file: the last thing the daemon does with it.
+  package func close(_ limit: Duration) {
+    isOn.store(false, ordering: .relaxed)
+    flush(limit)
+    turn.withLock { _ in
+      let store = state.withLock { state in
+        defer {
+          state.store = nil
+          state.settings = nil
+        }
+        return state.store
+      }
+      store?.close()
+    }
+  }
+
+  private func run() {
+    while true {
+      _ = wake.wait(timeout: .now() + .seconds(1))
+      if (1..<Self.batch).contains(queue.count) { _ = wake.wait(timeout: .now() + Self.pause) }
+      while step(), queue.count >= Self.batch {}
+    }
+  }
+
+  // MARK: one step
+
+  /// Writes one batch and does what housekeeping is due.
+  ///
+  /// - Returns: whether the file could be written, or nothing waited.
+  @discardableResult
+  package func step() -> Bool {
+    turn.withLock { _ in
+      guard let settings = state.withLock({ $0.settings }) else { return true }
+      do throws(StoreTrouble) {
+        let store = try store(settings)
+        if isHousekeepingDue { try keepHouse(store, settings) }
+        try writeBatch(store, settings)
+        return true
+      } catch {
+        failed(error, settings)
+        return false
+      }
+    }
+  }
+
+  private func store(_ settings: Settings) throws(StoreTrouble) -> TrailStore {
+    if let store = state.withLock({ $0.store }) { return store }
+    let store = try TrailStore(path: settings.path, time: time)
+    state.withLock { $0.store = store }
+    return store
+  }
+
+  private func writeBatch(_ store: TrailStore, _ settings: Settings) throws(StoreTrouble) {
+    let records = queue.first(Self.batch)
+    guard !records.isEmpty else { return }
+    if state.withLock({ $0.isLow }) {
+      queue.lose(records.count, now: time.milliseconds, "the disk is nearly full")
+      complain(settings, "less than [store] min_free is left on the disk")
+      return
+    }
+    try store.append(records.map { TrailEntry($0, node: settings.node) })
+    queue.remove(records.count)
+    state.withLock { state in
+      state.failures = 0
+      state.trouble = nil
+    }
+    if let loss = queue.takeLoss() {
+      do { try store.append(loss) } catch { queue.putBack(loss) }
+      state.withLock { $0.lastLoss = loss.why }
+    }
+    if queue.lostCount > state.withLock({ $0.saidLost }) {
+      complain(settings, state.withLock { $0.lastLoss }, isOver: true)
+    }
+    if try store.usedBytes() > settings.limits.maximumSize {
+      _ = try store.prune(settings.limits, now: time.milliseconds, rows: 2 * Self.batch)
+    }
+  }
+
+  private var isHousekeepingDue: Bool {
+    state.withLock { $0.nextHousekeeping.map { time.monotonic >= $0 } ?? true }
+  }
+
+  private func keepHouse(_ store: TrailStore, _ settings: Settings) throws(StoreTrouble) {
+    let free = freeSpace(settings.path) ?? .max
+    let now = time.monotonic
+    state.withLock { state in
+      state.isLow = free < settings.minimumFree
+      if !state.isLow { state.trouble = nil }
+      state.nextHousekeeping = now + Self.housekeeping
+    }
+    // Small steps: a batch is written between two of them.
+    if try store.prune(settings.limits, now: time.milliseconds) {
+      state.withLock { $0.nextHousekeeping = nil }
+    } else {
+      try store.checkpoint()
+    }
+  }
+
+  // MARK: trouble
+
+  private func failed(_ trouble: StoreTrouble, _ settings: Settings) {
+    if case .failing = trouble { return }
+    var why = trouble.description
+    let failures = state.withLock { state in
+      state.failures += trouble.isPassing ? 0 : 1
+      return state.failures
+    }
+    if failures >= Self.attempts {
+      // It may be these records that the file does not take.
+      queue.lose(Self.batch, now: time.milliseconds, why)
+      state.withLock { $0.failures = 0 }
+      why += "; records were dropped"
+    }
+    complain(settings, why)
+  }
+
+  /// Says what is wrong and what was lost since it was last said, once a minute; `isOver` when
+  /// records are written again.
+  private func complain(_ settings: Settings, _ why: String, isOver: Bool = false) {
+    let now = time.monotonic
+    let total = queue.lostCount
+    let lost = state.withLock { state -> Int? in
+      if !isOver { state.trouble = why }
+      if let last = state.lastComplaint, now - last < Self.complaintInterval { return nil }
+      state.lastComplaint = now
+      defer { state.saidLost = total }
+      return total - state.saidLost
+    }
+    guard let lost else { return }
+    settings.log.warning(
+      "trail: \(why); \(lost) records lost, \(queue.count) wait; mail is not affected")
+  }
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import GRDB
+
+/// Numbers of a stretch of the trail.
+package struct TrailStats: Sendable, Equatable {
+  /// How often something was said.
+  package struct Count: Sendable, Equatable {
+    package let module: String
+    package let verdict: String
+    package let code: String
+    /// Whether it acted.
+    package let isEnforced: Bool
+    package let count: Int
+  }
+
+  /// How long a module took at a stage, in microseconds.
+  package struct Times: Sendable, Equatable {
+    package let stage: String
+    package let module: String
+    package let count: Int
+    package let median: Int64
+    package let p95: Int64
+    package let p99: Int64
+    package let maximum: Int64
+  }
+
+  /// Milliseconds since 1970 of the first and last entry.
+  package var first: Int64 = 0
+  package var last: Int64 = 0
+  package var entries = 0
+  package var acceptedRecipients = 0
+  package var refusedRecipients = 0
+  package var bytes = 0
+  package var endings: [(ending: String, count: Int)] = []
+  /// All but `proceed`, the most frequent first.
+  package var verdicts: [Count] = []
+  package var times: [Times] = []
+  /// Senders' domains of entries that enforcing would have refused, the most frequent first.
+  package var wouldRefuse: [(domain: String, count: Int)] = []
+  package var lost = 0
+
+  package init() {}
+
+  package static func == (left: Self, right: Self) -> Bool {
+    left.entries == right.entries && left.verdicts == right.verdicts && left.times == right.times
+      && left.endings.elementsEqual(right.endings, by: ==)
+      && left.wouldRefuse.elementsEqual(right.wouldRefuse, by: ==)
+  }
+}
+
+extension TrailReader {
+  /// Counts what began at or after `since`, in milliseconds since 1970.
+  package func stats(since: Int64) throws(StoreTrouble) -> TrailStats {
+    try read { db in
+      var stats = TrailStats()
+      let row = try Row.fetchOne(
+        db,
+        sql: """
+          SELECT count(*) AS entries, coalesce(min(time), 0) AS first, coalesce(max(time), 0) AS last,
+            coalesce(sum(accepted), 0) AS accepted, coalesce(sum(refused_recipients), 0) AS refused,
+            coalesce(sum(size), 0) AS bytes
+          FROM entry WHERE time >= ?
+          """, arguments: [since])
+      if let row {
+        stats.entries = row["entries"]
+        stats.first = row["first"]
+        stats.last = row["last"]
+        stats.acceptedRecipients = row["accepted"]
+        stats.refusedRecipients = row["refused"]
+        stats.bytes = row["bytes"]
+      }
+      stats.endings = try Row.fetchAll(
+        db,
+        sql: """
+          SELECT ending, count(*) AS n FROM entry WHERE time >= ?
+          GROUP BY ending ORDER BY n DESC, ending
+          """, arguments: [since]
+      ).map { ($0["ending"], $0["n"]) }
+      stats.verdicts = try Row.fetchAll(
+        db,
+        sql: """
+          SELECT module, verdict, coalesce(code, '') AS code, effect = 'enforced' AS enforced,
+            count(*) AS n
+          FROM decision JOIN entry ON entry.id = decision.entry
+          WHERE time >= ? AND verdict <> 'proceed'
+          GROUP BY module, verdict, coalesce(code, ''), effect = 'enforced'
+          ORDER BY n DESC, module, verdict, code
+          """, arguments: [since]
+      ).map {
+        TrailStats.Count(
+          module: $0["module"], verdict: $0["verdict"], code: $0["code"],
+          isEnforced: $0["enforced"], count: $0["n"])
+      }
+      stats.times = try Self.times(db, since)
+      stats.wouldRefuse = try Row.fetchAll(
+        db,
+        sql: """
+          SELECT CASE WHEN instr(s, '@') THEN replace(substr(s, instr(s, '@') + 1), '>', '')
+            ELSE '<>' END AS domain, count(*) AS n
+          FROM (SELECT lower(sender) AS s FROM entry WHERE time >= ? AND EXISTS (
+            SELECT 1 FROM decision WHERE entry = entry.id AND effect <> 'enforced'
+            AND verdict NOT IN ('proceed', 'accept')))
+          GROUP BY domain ORDER BY n DESC, domain LIMIT 20
+          """, arguments: [since]
+      ).map { ($0["domain"] ?? "", $0["n"]) }
+      stats.lost =
+        try Int.fetchOne(
+          db, sql: "SELECT coalesce(sum(count), 0) FROM loss WHERE until >= ?",
+          arguments: [since]) ?? 0
+      return stats
+    }
+  }
+
+  /// Percentiles by the nearest rank. Rows come sorted, so that one pass over them is enough and
+  /// no more than one module's durations are in memory.
+  private static func times(_ db: Database, _ since: Int64) throws -> [TrailStats.Times] {
+    var times: [TrailStats.Times] = []
+    var key = (stage: "", module: "")
+    var durations: [Int64] = []
+    func end() {
+      guard let last = durations.last else { return }
+      func rank(_ percent: Int) -> Int64 {
+        let index = max(0, (durations.count * percent + 99) / 100 - 1)
+        return durations.indices.contains(index) ? durations[index] : last
+      }
+      times.append(
+        TrailStats.Times(
+          stage: key.stage, module: key.module, count: durations.count, median: rank(50),
+          p95: rank(95), p99: rank(99), maximum: last))
+      durations = []
+    }
+    let rows = try Row.fetchCursor(
+      db,
+      sql: """
+        SELECT stage, module, duration FROM decision JOIN entry ON entry.id = decision.entry
+        WHERE time >= ? ORDER BY stage, module, duration
+        """, arguments: [since])
+    while let row = try rows.next() {
+      let next: (stage: String, module: String) = (row["stage"], row["module"])
+      if next != key { end() }
+      key = next
+      durations.append(row["duration"])
+    }
+    end()
+    return times
+  }
+}

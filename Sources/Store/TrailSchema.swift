@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import FoundationEssentials
+internal import GRDB
+internal import Mail
+
+/// The tables of `trail.db`, and how bytes of a peer stand in them.
+enum TrailSchema {
+  static var migrator: DatabaseMigrator {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("trail 1") { db in
+      // Times are milliseconds since 1970, durations microseconds. What came from a peer is TEXT
+      // where it is UTF-8 without NUL, else BLOB. No foreign keys: entries are removed with their
+      // parts in one transaction, and the check would cost more than the insert.
+      try db.execute(
+        sql: """
+          CREATE TABLE entry (
+            id INTEGER PRIMARY KEY,
+            reference TEXT NOT NULL,
+            time INTEGER NOT NULL,
+            refused INTEGER NOT NULL,
+            ending TEXT NOT NULL,
+            node TEXT NOT NULL,
+            client TEXT NOT NULL,
+            client_name TEXT NOT NULL,
+            hello, user, daemon_name, daemon_port, sender, queue_id, message_id, subject,
+            accepted INTEGER NOT NULL,
+            refused_recipients INTEGER NOT NULL,
+            unknown_recipients INTEGER NOT NULL,
+            reply TEXT,
+            size INTEGER NOT NULL,
+            dropped_decisions INTEGER NOT NULL
+          );
+          CREATE INDEX entry_reference ON entry (reference);
+          CREATE INDEX entry_time ON entry (time);
+          CREATE INDEX entry_refused ON entry (refused, time);
+          CREATE INDEX entry_queue_id ON entry (queue_id COLLATE NOCASE)
+            WHERE queue_id IS NOT NULL;
+          CREATE INDEX entry_message_id ON entry (message_id COLLATE NOCASE)
+            WHERE message_id IS NOT NULL;
+          CREATE TABLE recipient (
+            entry INTEGER NOT NULL, number INTEGER NOT NULL, address NOT NULL,
+            PRIMARY KEY (entry, number)
+          ) WITHOUT ROWID;
+          CREATE TABLE decision (
+            entry INTEGER NOT NULL, number INTEGER NOT NULL,
+            stage TEXT NOT NULL, module TEXT NOT NULL, mode TEXT NOT NULL,
+            verdict TEXT NOT NULL, effect TEXT NOT NULL,
+            reply TEXT, code TEXT, detail TEXT, option TEXT, place TEXT, recipient, note TEXT,
+            duration INTEGER NOT NULL,
+            PRIMARY KEY (entry, number)
+          ) WITHOUT ROWID;
+          CREATE TABLE edit (
+            entry INTEGER NOT NULL, number INTEGER NOT NULL,
+            kind TEXT NOT NULL, value, made INTEGER NOT NULL,
+            PRIMARY KEY (entry, number)
+          ) WITHOUT ROWID;
+          CREATE TABLE loss (
+            id INTEGER PRIMARY KEY, "from" INTEGER NOT NULL, until INTEGER NOT NULL,
+            count INTEGER NOT NULL, why TEXT NOT NULL
+          );
+          """)
+    }
+    return migrator
+  }
+
+  /// What stands for a peer's bytes, cut to `TrailEntry.Limit.field`.
+  static func value(_ text: MailText?) -> DatabaseValue {
+    guard let text else { return .null }
+    let bytes = text.bytes.prefix(TrailEntry.Limit.field)
+    if !bytes.contains(0), let string = String(validating: bytes, as: UTF8.self) {
+      return string.databaseValue
+    }
+    return DatabaseValue(value: Data(bytes)) ?? .null
+  }
+
+  /// Text of our own, cut to the same length, at a character's border.
+  static func value(_ text: String?) -> DatabaseValue {
+    guard let text else { return .null }
+    guard text.utf8.count > TrailEntry.Limit.field else { return text.databaseValue }
+    // The first bytes may end within a character, which then reads as a replacement character.
+    return String(decoding: text.utf8.prefix(TrailEntry.Limit.field), as: UTF8.self).databaseValue
+  }
+
+  /// The bytes of a column.
+  static func text(_ row: Row, _ column: String) -> MailText? {
+    let value: DatabaseValue = row[column]
+    switch value.storage {
+    case .string(let text): return MailText(text)
+    case .blob(let data): return MailText(data)
+    default: return nil
+    }
+  }
+}

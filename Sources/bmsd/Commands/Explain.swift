@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import ArgumentParser
+internal import BMSDaemon
+internal import Configuration
+internal import Environment
+internal import Glibc
+internal import Policy
+internal import Store
+
+struct Explain: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Say what happened to one message or refusal, and why.",
+    discussion: """
+      Module by module in plain words, with the option that decided, and at the end the command \
+      that would let the mail through. In a reference, case and look-alike letters do not matter. \
+      Exit status 1 when nothing is known of it.
+      """)
+
+  @OptionGroup var config: ConfigFile
+  @Argument(
+    help: ArgumentHelp(
+      "A reference, a queue id or a Message-ID.", valueName: "REF|QUEUE-ID|MESSAGE-ID"))
+  var name: String
+  @Flag(help: "One JSON object an entry.") var json = false
+
+  func run() throws {
+    let (reader, configuration) = try config.openTrail()
+    let question = TrailQuestion(name)
+    try Trail.reading {
+      let entries = try question.entries(in: reader)
+      guard !entries.isEmpty else {
+        let options = configuration.settings(TrailOptions.self)
+        let lines = try question.reasonsForNothing(
+          in: reader, options, now: SystemTime().milliseconds)
+        for line in lines { Terminal.error(line) }
+        throw ExitCode(1)
+      }
+      let book = ReasonBook(BMSDaemon.pipeline)
+      for (number, entry) in entries.enumerated() {
+        if json {
+          print(entry.json)
+        } else {
+          if number > 0 { print("\n---\n") }
+          for line in Explanation(entry, book).lines { print(line) }
+        }
+      }
+    }
+  }
+}
