@@ -93,7 +93,7 @@ import Testing
 
   @Test func everySectionThatIsNotServedIsNamed() {
     for section in [
-      "defang", "scrub", "wiretap", "smart_alias", "dspam", "spf", "srs", "gossip", "greylist",
+      "defang", "scrub", "wiretap", "smart_alias", "dspam", "spf", "srs", "gossip",
       "dkim",
     ] {
       #expect(
