@@ -52,6 +52,8 @@ package final class Daemon: Sendable {
   package init(path: String) throws(StartFailure) {
     SignalLoop.blockSignals()
     Self.occupyStandardDescriptors()
+    // Database, trail and kept files are for bmsd's user and group only.
+    umask(0o027)
     self.path = path
     let writer = LogWriter(descriptor: STDERR_FILENO)
     self.writer = writer
