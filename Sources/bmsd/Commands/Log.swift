@@ -41,7 +41,8 @@ struct Log: ParsableCommand {
     filter.from = from
     filter.to = to
     filter.would = would
-    var (reader, _) = try config.openTrail()
+    var (reader, configuration) = try config.openTrail()
+    let path = configuration.settings(TrailOptions.self).path.path
     try Trail.reading {
       let entries = try reader.entries(filter, limit: limit)
       show(entries)
@@ -50,7 +51,7 @@ struct Log: ParsableCommand {
       while true {
         usleep(300_000)
         // A trail that was deleted meanwhile is another file with numbers of its own.
-        if !reader.isInPlace, let (new, _) = try? config.openTrail() {
+        if !reader.isInPlace, let new = try? TrailReader(path: path) {
           reader = new
           filter.after = 0
         }
