@@ -88,16 +88,23 @@ struct GreylistAccess {
     TripletFilter(
       origin: origin,
       senders: sender.map { text in
-        let mailbox = Mailbox(envelope: MailText(text))
         var plain = keys
         plain.folds = false
-        return [text == "<>" ? "" : text, keys.sender(mailbox), plain.sender(mailbox)]
+        return [text == "<>" ? "" : text]
+          + Self.mailboxes(text).flatMap { [keys.sender($0), plain.sender($0)] }
       },
       recipients: recipient.map { text in
         var plain = keys
         plain.countsRecipient = true
-        return [TripletKeys.anyRecipient, plain.recipient(Mailbox(envelope: MailText(text)))]
+        return [TripletKeys.anyRecipient, text] + Self.mailboxes(text).map(plain.recipient)
       })
+  }
+
+  /// What an argument may mean: an address as in a mail, or as the log and explain show it, with
+  /// `\xNN` for what cannot be typed.
+  private static func mailboxes(_ text: String) -> [Mailbox] {
+    let texts = text.contains("\\") ? [MailText(text), MailText(shown: text)] : [MailText(text)]
+    return texts.map { Mailbox(envelope: $0) }
   }
 }
 

@@ -3,8 +3,10 @@
 
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Configuration
 internal import Glibc
 internal import Mail
+internal import Policy
 internal import Store
 
 struct Log: ParsableCommand {
