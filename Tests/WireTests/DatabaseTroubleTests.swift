@@ -89,7 +89,8 @@ extension WireTests {
       #expect(faults.withLock { $0 } == [])
       let all = answers.withLock { $0 }
       #expect(all.count >= 64)
-      #expect(all.allSatisfy { $0.took < .seconds(5) && $0.code == nil })
+      let wrong = all.count { $0.took >= .seconds(5) || $0.code != nil }
+      #expect(wrong == 0)
       let slowest = all.map(\.took).max() ?? .zero
       print("locked: \(all.count) recipients, the slowest took \(slowest)")
       #expect(try greylists(daemon))

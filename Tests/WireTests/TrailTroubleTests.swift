@@ -38,13 +38,13 @@ extension WireTests {
     @Test func aTrailThatIsDeletedIsMadeAnew() throws {
       let daemon = try daemon()
       for number in 1...5 { _ = try daemon.answer(from: "192.0.2.\(number)") }
-      try await (5, daemon)
+      try awaitEntries(5, daemon)
       for ends in [[""], ["", "-wal", "-shm"], ["-wal", "-shm"]] {
         for end in ends { unlink(daemon.folder.path("trail.db") + end) }
         for number in 6...8 {
           #expect(try daemon.answer(from: "192.0.2.\(number)").code == 451)
         }
-        if ends.first == "" { try await (3, daemon) }
+        if ends.first == "" { try awaitEntries(3, daemon) }
         #expect(try daemon.command("status").status == 0)
       }
       daemon.end(SIGTERM)
@@ -55,11 +55,11 @@ extension WireTests {
     @Test func aTrailOverwrittenWithJunkStopsNoMail() throws {
       let daemon = try daemon()
       _ = try daemon.answer(from: "192.0.2.1")
-      try await (1, daemon)
+      try awaitEntries(1, daemon)
       let junk = Data(repeating: 0xA5, count: 40_000)
       try junk.write(to: URL(filePath: daemon.folder.path("trail.db")), options: .atomic)
       for number in 2...4 { #expect(try daemon.answer(from: "192.0.2.\(number)").code == 451) }
-      try await (3, daemon)
+      try awaitEntries(3, daemon)
       daemon.end(SIGTERM)
     }
 
