@@ -18,9 +18,9 @@ struct ClockTests {
     #expect((site.send().last ?? nil)?.contains("in 5 minutes") == true)
     site.time.advance(by: .seconds(300))
     #expect(site.send() == [nil, nil])
-    // Forward again, and too far: what passed stays known, what waits passes.
+    // Forward again: what passed stays known, what waits passes.
     #expect(site.send(client: "198.51.100.7").last != .some(nil))
-    site.time.set(by: Self.day + Self.day)
+    site.time.set(by: Self.day)
     #expect(site.send() == [nil, nil])
     #expect(site.send(client: "198.51.100.7") == [nil, nil])
     // And back: what passed in the future stays known too.
