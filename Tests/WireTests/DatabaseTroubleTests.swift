@@ -12,6 +12,17 @@ import TestSupport
 import Testing
 
 extension WireTests {
+  /// Makes junk of a database from `offset` on, with nothing in its log that could heal it.
+  static func damage(_ path: String, from offset: Int) throws {
+    let queue = try DatabaseQueue(path: path)
+    try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+    try queue.close()
+    for end in ["-wal", "-shm"] { unlink(path + end) }
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    for index in offset..<bytes.count { bytes[index] = 0xA5 }
+    try bytes.write(to: URL(filePath: path))
+  }
+
   /// The database of a running daemon is locked, damaged or gone: mail flows, and nobody is
   /// refused.
   @Suite struct DatabaseTrouble {
@@ -146,10 +157,8 @@ extension WireTests {
       try Data((text + rows.joined(separator: "\n")).utf8).write(
         to: URL(filePath: daemon.folder.path("rows.csv")))
       _ = try daemon.command("greylist", "import", daemon.folder.path("rows.csv"))
-      var bytes = try Data(contentsOf: URL(filePath: path))
       // All but the first pages, which hold the schema and the small tables.
-      for index in (12 * 4096)..<bytes.count { bytes[index] = 0xA5 }
-      try bytes.write(to: URL(filePath: path))
+      try WireTests.damage(path, from: 12 * 4096)
       try daemon.start()
       for number in 0..<50 {
         let reply = try daemon.answer(
@@ -164,7 +173,7 @@ extension WireTests {
   /// A database with which the daemon does not start: why, and what helps.
   @Suite struct UnusableDatabase {
     private func refusal(_ daemon: LiveDaemon) throws -> String {
-      let outcome = try daemon.command("run")
+      let outcome = try daemon.run(["run"], prefix: ["/usr/bin/timeout", "20"])
       #expect(outcome.status == EX_UNAVAILABLE)
       #expect(!FileManager.default.fileExists(atPath: daemon.folder.path("bms.sock")))
       return outcome.errors
@@ -199,9 +208,7 @@ extension WireTests {
     @Test func aDamagedSchema() throws {
       let daemon = try made()
       let path = daemon.folder.path("bms.db")
-      var bytes = try Data(contentsOf: URL(filePath: path))
-      for index in 100..<bytes.count { bytes[index] = 0xA5 }
-      try bytes.write(to: URL(filePath: path))
+      try WireTests.damage(path, from: 100)
       #expect(try refusal(daemon).contains("\(path): the database is damaged"))
     }
 
@@ -232,14 +239,14 @@ extension WireTests {
       let daemon = try made()
       try daemon.start()
       let text = try String(contentsOfFile: daemon.configuration, encoding: .utf8)
-      let second = daemon.folder.path("second.conf")
-      try Data(
-        text.replacing("bms.sock", with: "2.sock").replacing("control.sock", with: "2.control").utf8
-      ).write(to: URL(filePath: second))
+      let second = text.replacing("bms.sock", with: "2.sock").replacing("control.sock", with: "2c")
+      try Data(second.utf8).write(to: URL(filePath: daemon.configuration))
       for _ in 0..<2 {
-        let outcome = try daemon.command("run", "--config", second)
+        let outcome = try daemon.run(["run"], prefix: ["/usr/bin/timeout", "20"])
         #expect(outcome.status == EX_UNAVAILABLE)
+        #expect(outcome.errors.contains("two daemons must not share a database"))
       }
+      try Data(text.utf8).write(to: URL(filePath: daemon.configuration))
       #expect(try daemon.answer(from: "192.0.2.1").code == 451)
       #expect(try daemon.command("status").status == 0)
       daemon.end(SIGTERM)

@@ -148,14 +148,14 @@ extension WireTests {
     @Test func aReadOnlyDatabaseIsSaidAtStart() throws {
       daemon.end(SIGTERM)
       for end in ["", "-wal", "-shm"] { chmod("\(state)/bms.db\(end)", 0o440) }
-      let file = try daemon.command("run")
+      let file = try daemon.run(["run"], prefix: ["/usr/bin/timeout", "20"])
       #expect(file.status == EX_UNAVAILABLE)
       #expect(file.errors.contains("\(state)/bms.db: the database, or its folder, cannot"))
       #expect(file.errors.contains("must belong to bmsd's user"))
       chmod("\(state)/bms.db", 0o640)
       unlink("\(state)/bms.db.lock")
       chmod(state, 0o550)
-      let folder = try daemon.command("run")
+      let folder = try daemon.run(["run"], prefix: ["/usr/bin/timeout", "20"])
       #expect(folder.status == EX_UNAVAILABLE)
       #expect(folder.errors.contains("\(state)/bms.db"), "\(folder)")
       #expect(folder.errors.contains("must belong to bmsd's user"), "\(folder)")
