@@ -88,7 +88,8 @@ let package = Package(
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
     tests("BMSDaemonTests", daemon + ["TestSupport", grdb]),
     tests(
-      "WireTests", daemon + ["bmsd", "MilterClient", "TestSupport"], exclude: ["miltertest"]),
+      "WireTests", daemon + ["bmsd", "MilterClient", "TestSupport", grdb],
+      exclude: ["miltertest"]),
   ],
   swiftLanguageModes: [.v6]
 )

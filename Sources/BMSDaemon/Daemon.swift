@@ -97,8 +97,7 @@ package final class Daemon: Sendable {
     } catch {
       for socket in opened { socket.removePath() }
       writer.flush(.seconds(2))
-      if let failure = error as? StartFailure { throw failure }
-      throw StartFailure(status: EX_UNAVAILABLE, lines: ["\(error)"])
+      throw StartFailure(error, configuration)
     }
     LastGoodFile.keep(proved, log)
   }

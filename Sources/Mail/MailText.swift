@@ -54,6 +54,29 @@ extension MailText: CustomStringConvertible {
     return out
   }
 
+  /// The text that `description` shows as `shown`; what is no escape of its stands as it is.
+  public init(shown: String) {
+    let source = Array(shown.utf8)
+    var bytes: [UInt8] = []
+    var index = 0
+    while index < source.count {
+      let rest = source[index...]
+      if rest.starts(with: #"\\"#.utf8) {
+        bytes.append(source[index])
+        index += 2
+      } else if rest.starts(with: #"\x"#.utf8), rest.count >= 4,
+        let byte = UInt8(String(decoding: rest.dropFirst(2).prefix(2), as: UTF8.self), radix: 16)
+      {
+        bytes.append(byte)
+        index += 4
+      } else {
+        bytes.append(source[index])
+        index += 1
+      }
+    }
+    self.init(bytes)
+  }
+
   /// The character that begins `bytes` and how many bytes it takes, nil when they are no UTF-8.
   private static func scalar(in bytes: ArraySlice<UInt8>) -> (Unicode.Scalar, Int)? {
     guard let lead = bytes.first else { return nil }

@@ -77,19 +77,16 @@ struct DaemonAccess {
         "a daemon uses \(path), but nothing listens at \(socketPath): is --config its file?")
     }
     let time = SystemTime()
+    try Rights.becomeOwner(ofFolderOf: path)
     do {
-      _ = try Privileges.becomeOwner(ofFolderOf: path)
       let memory = try Memory.open(configuration, time: time)
       return Administration(memory, time).perform(request) { row in
         try take(try JSONEncoder().encode(row))
       }
-    } catch let trouble as Privileges.Trouble {
-      throw Self.failure(EX_NOPERM, trouble.description)
-    } catch let trouble as StoreTrouble {
+    } catch {
       throw Self.failure(
-        trouble == .readOnly ? EX_NOPERM : EX_UNAVAILABLE,
-        "\(path): \(trouble)"
-          + (trouble == .readOnly && geteuid() != 0 ? "; root and bmsd's user may" : ""))
+        error == .readOnly ? EX_NOPERM : EX_UNAVAILABLE,
+        "\(path): \(error)\(error == .readOnly ? Rights.hint : "")")
     }
   }
 
@@ -97,4 +94,21 @@ struct DaemonAccess {
     Terminal.error("bmsd: \(message)")
     return ExitCode(status)
   }
+}
+
+/// Whose rights a command has on the files of the daemon.
+enum Rights {
+  /// Lets a command of root go on as the owner of the folder of `path`, as the daemon does: what
+  /// SQLite makes beside a database must be the daemon's. Call it after everything else is open.
+  static func becomeOwner(ofFolderOf path: String) throws {
+    do {
+      _ = try Privileges.becomeOwner(ofFolderOf: path)
+    } catch {
+      Terminal.error("bmsd: \(error)")
+      throw ExitCode(EX_NOPERM)
+    }
+  }
+
+  /// Who may, for who may not.
+  static var hint: String { getuid() == 0 ? "" : "; root and bmsd's user may" }
 }

@@ -46,19 +46,22 @@ enum Terminal {
     pclose(pipe)
   }
 
-  /// Columns aligned to their longest cell, the last one free.
+  /// The widest cell that others are aligned to: one long address shall not make every line long.
+  private static let widest = 60
+
+  /// Columns aligned to their longest cell up to `widest`, the last one free.
   static func table(_ rows: [[String]]) -> [String] {
     var widths: [Int] = []
     for row in rows {
       for (column, cell) in row.enumerated() {
         if column == widths.count { widths.append(0) }
-        widths[column] = max(widths[column], cell.count)
+        widths[column] = max(widths[column], min(cell.count, widest))
       }
     }
     return rows.map { row in
       var line = ""
       for (cell, width) in zip(row, widths) {
-        line += cell + String(repeating: " ", count: width - cell.count + 2)
+        line += cell + String(repeating: " ", count: max(0, width - cell.count) + 2)
       }
       while line.last == " " { line.removeLast() }
       return line

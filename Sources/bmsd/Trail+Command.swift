@@ -11,10 +11,11 @@ internal import Policy
 internal import Store
 
 extension ConfigFile {
-  /// The trail of a configuration, for reading.
+  /// The trail of a configuration, for reading; root is the owner of the store's folder afterwards,
+  /// so read everything else before.
   ///
   /// - Throws: an exit status after what is wrong is printed: 78 for a faulty file, 69 when the
-  ///   trail is off, 66 when there is none yet or it cannot be read.
+  ///   trail is off, 66 when there is none yet or it is damaged, 77 for whom may not read it.
   func openTrail() throws -> (reader: TrailReader, configuration: Configuration) {
     let configuration = setup().configuration
     if configuration.hasErrors {
@@ -31,10 +32,15 @@ extension ConfigFile {
       Terminal.error("bmsd: there is no trail at \(file) yet; has the daemon run since [trail]?")
       throw ExitCode(EX_NOINPUT)
     }
+    let store = configuration.settings(StoreOptions.self)
+    try Rights.becomeOwner(ofFolderOf: store.isPresent ? store.path.path : file)
     do {
       return (try TrailReader(path: file), configuration)
+    } catch .readOnly {
+      Terminal.error("bmsd: \(file): it cannot be read\(Rights.hint)")
+      throw ExitCode(EX_NOPERM)
     } catch {
-      Terminal.error("bmsd: \(file): \(error); are you root or bmsd's user?")
+      Terminal.error("bmsd: \(file): \(error)")
       throw ExitCode(EX_NOINPUT)
     }
   }

@@ -9,18 +9,24 @@ internal import Synchronization
 /// A clock that stands still until a test moves it.
 package final class FakeTime: TimeSource {
   private let elapsed = Mutex<Duration>(.zero)
+  /// By how much the wall clock was set.
+  private let shift = Mutex<Duration>(.zero)
   /// 2026-11-21 00:00 UTC.
   private static let start: Int64 = 1_795_219_200_000
 
   package init() {}
 
   package var milliseconds: Int64 {
-    Self.start + elapsed.withLock { $0.components.seconds * 1000 }
+    let wall = elapsed.withLock { $0 } + shift.withLock { $0 }
+    return Self.start + wall.components.seconds * 1000
   }
   package var monotonic: Duration { elapsed.withLock { $0 } }
 
   /// Lets time pass.
   package func advance(by duration: Duration) { elapsed.withLock { $0 += duration } }
+
+  /// Sets the wall clock forward or, by less than nothing, back; no time passes.
+  package func set(by duration: Duration) { shift.withLock { $0 += duration } }
 }
 
 /// Numbers that are the same in every run.

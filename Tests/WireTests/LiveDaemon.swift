@@ -87,10 +87,13 @@ final class LiveDaemon {
   /// Runs a command with this configuration to its end.
   func command(_ arguments: String...) throws -> Outcome { try run(arguments) }
 
-  func run(_ arguments: [String]) throws -> Outcome {
+  /// Runs a command; `prefix` is what stands before it, such as setpriv with its arguments.
+  func run(_ arguments: [String], prefix: [String] = []) throws -> Outcome {
     let command = Process()
-    command.executableURL = try Self.executable()
-    command.arguments = arguments + ["--config", configuration]
+    let line =
+      prefix + [try Self.executable().path] + arguments + ["--config", configuration]
+    command.executableURL = URL(filePath: line[0])
+    command.arguments = Array(line.dropFirst())
     let output = Pipe()
     let errors = Pipe()
     command.standardOutput = output
@@ -104,16 +107,29 @@ final class LiveDaemon {
       errors: String(decoding: complaint, as: UTF8.self))
   }
 
+  /// Runs a command as a shell takes it, from behind `bmsd`.
+  func shell(_ line: some StringProtocol) throws -> Outcome {
+    let script = #"exe=$1; conf=$4; bmsd() { "$exe" "$@" --config "$conf"; }; eval "$2""#
+    return try run(["bmsd \(line)"], prefix: ["/bin/sh", "-c", script, "sh"])
+  }
+
+  /// A connection of a stranger that has said HELO.
+  func client(_ ip: String = "192.0.2.1") throws -> MilterSession {
+    let session = try MilterSession(connectingTo: .unix(path: folder.path("bms.sock")))
+    try session.negotiate()
+    session.macros[.connect] = ["j": "mx.example.net", "{daemon_port}": "25"]
+    session.macros[.rcpt] = ["{rcpt_mailer}": "local"]
+    _ = try session.connect("client.example.com", .inet(MailText(ip), port: 2500))
+    _ = try session.helo("client.example.com")
+    return session
+  }
+
   /// The answer to one recipient, as the MTA gets it from libmilter; `unknown` recipients that the
   /// MTA itself refuses come first.
   func answer(
     from ip: String, sender: MailText = "<a@example.com>", unknown: Int = 0
   ) throws -> StepReply {
-    let session = try MilterSession(connectingTo: .unix(path: folder.path("bms.sock")))
-    try session.negotiate()
-    session.macros[.connect] = ["j": "mx.example.net", "{daemon_port}": "25"]
-    _ = try session.connect("client.example.com", .inet(MailText(ip), port: 2500))
-    _ = try session.helo("client.example.com")
+    let session = try client(ip)
     _ = try session.mail([sender])
     session.macros[.rcpt] = ["{rcpt_mailer}": "error"]
     for _ in 0..<unknown { _ = try session.rcpt(["<nobody@local.test>"]) }

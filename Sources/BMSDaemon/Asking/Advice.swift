@@ -92,7 +92,13 @@ struct Advice {
       (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte)
         || (0x61...0x7A).contains(byte) || Array("@._+=:/-".utf8).contains(byte)
     }
-    return plain && !text.isEmpty ? text : "'\(text.replacing("'", with: "'\\''"))'"
+    // In angle brackets it is no option.
+    if text.hasPrefix("-") { return quoted(text: "<\(text)>") }
+    return plain && !text.isEmpty ? text : quoted(text: text)
+  }
+
+  private static func quoted(text: String) -> String {
+    "'\(text.replacing("'", with: "'\\''"))'"
   }
 }
 

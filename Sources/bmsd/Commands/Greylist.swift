@@ -34,11 +34,12 @@ struct GreylistAccess {
   /// How long a step of a command waits for the database.
   static let patience = Duration.seconds(5)
 
-  /// Opens the database of `[store] path`.
+  /// Opens the database of `[store] path`; from then on root is its folder's owner. `prepare` opens
+  /// before what only root may.
   ///
-  /// - Throws: exit 78 for a faulty file, 66 where there is no database yet, 69 when it cannot be
-  ///   used.
-  init(_ config: ConfigFile) throws {
+  /// - Throws: exit 78 for a faulty file, 66 where there is no database yet, 77 for whom may not use
+  ///   it, 69 when it cannot be used.
+  init(_ config: ConfigFile, prepare: (TripletKeys) throws -> Void = { _ in }) throws {
     let configuration = config.setup().configuration
     guard !configuration.hasErrors else {
       for fault in configuration.faults { Terminal.error(fault.description) }
@@ -49,14 +50,17 @@ struct GreylistAccess {
     keys = TripletKeys(settings)
     let path = configuration.settings(StoreOptions.self).path.path
     guard access(path, F_OK) == 0 else {
-      Terminal.error(
-        "bmsd: \(path): \(String(cString: strerror(errno))); it is made when the daemon starts")
-      throw ExitCode(EX_NOINPUT)
+      let code = errno
+      let hint = code == EACCES ? Rights.hint : "; it is made when the daemon starts"
+      Terminal.error("bmsd: \(path): \(String(cString: strerror(code)))\(hint)")
+      throw ExitCode(code == EACCES ? EX_NOPERM : EX_NOINPUT)
     }
+    try prepare(keys)
+    try Rights.becomeOwner(ofFolderOf: path)
     do {
       store = try StateStore(path: path, time: SystemTime())
     } catch {
-      Terminal.error("bmsd: \(path): \(error)")
+      Terminal.error("bmsd: \(path): \(error)\(error == .readOnly ? Rights.hint : "")")
       throw ExitCode(error == .readOnly ? EX_NOPERM : EX_UNAVAILABLE)
     }
   }
@@ -71,8 +75,9 @@ struct GreylistAccess {
     do {
       return try body()
     } catch let trouble as StoreTrouble {
-      Terminal.error("bmsd: \(store.file.path): \(trouble)")
-      throw ExitCode(EX_UNAVAILABLE)
+      Terminal.error(
+        "bmsd: \(store.file.path): \(trouble)\(trouble == .readOnly ? Rights.hint : "")")
+      throw ExitCode(trouble == .readOnly ? EX_NOPERM : EX_UNAVAILABLE)
     }
   }
 
@@ -83,16 +88,23 @@ struct GreylistAccess {
     TripletFilter(
       origin: origin,
       senders: sender.map { text in
-        let mailbox = Mailbox(envelope: MailText(text))
         var plain = keys
         plain.folds = false
-        return [text == "<>" ? "" : text, keys.sender(mailbox), plain.sender(mailbox)]
+        return [text == "<>" ? "" : text]
+          + Self.mailboxes(text).flatMap { [keys.sender($0), plain.sender($0)] }
       },
       recipients: recipient.map { text in
         var plain = keys
         plain.countsRecipient = true
-        return [TripletKeys.anyRecipient, plain.recipient(Mailbox(envelope: MailText(text)))]
+        return [TripletKeys.anyRecipient, text] + Self.mailboxes(text).map(plain.recipient)
       })
+  }
+
+  /// What an argument may mean: an address as in a mail, or as the log and explain show it, with
+  /// `\xNN` for what cannot be typed.
+  private static func mailboxes(_ text: String) -> [Mailbox] {
+    let texts = text.contains("\\") ? [MailText(text), MailText(shown: text)] : [MailText(text)]
+    return texts.map { Mailbox(envelope: $0) }
   }
 }
 

@@ -3,8 +3,10 @@
 
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Configuration
 internal import Glibc
 internal import Mail
+internal import Policy
 internal import Store
 
 struct Log: ParsableCommand {
@@ -41,7 +43,8 @@ struct Log: ParsableCommand {
     filter.from = from
     filter.to = to
     filter.would = would
-    var (reader, _) = try config.openTrail()
+    var (reader, configuration) = try config.openTrail()
+    let path = configuration.settings(TrailOptions.self).path.path
     try Trail.reading {
       let entries = try reader.entries(filter, limit: limit)
       show(entries)
@@ -50,7 +53,7 @@ struct Log: ParsableCommand {
       while true {
         usleep(300_000)
         // A trail that was deleted meanwhile is another file with numbers of its own.
-        if !reader.isInPlace, let (new, _) = try? config.openTrail() {
+        if !reader.isInPlace, let new = try? TrailReader(path: path) {
           reader = new
           filter.after = 0
         }

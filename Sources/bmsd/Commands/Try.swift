@@ -70,14 +70,15 @@ struct Try: ParsableCommand {
 
   /// Decides an entry of the trail again.
   private func decideAgain(_ name: String) throws {
+    // Read first: who opens the trail may no longer be allowed to.
+    let trail = MemoryTrail(capacity: 1)
+    let (setup, pipeline) = try config.provedPipeline(trail: trail)
     let (reader, _) = try config.openTrail()
     let entry = try Trail.reading { try TrailQuestion(name).entries(in: reader).last }
     guard let entry else {
       Terminal.error("bmsd: nothing is known of \(name); bmsd explain \(name) says why")
       throw ExitCode(EX_NOINPUT)
     }
-    let trail = MemoryTrail(capacity: 1)
-    let (setup, pipeline) = try config.provedPipeline(trail: trail)
     let retrial = Retrial(entry)
     let trial = Trial(pipeline, trail: trail, hostName: Self.hostName)
     guard let outcome = trial.run(retrial.message, retrial.envelope) else {

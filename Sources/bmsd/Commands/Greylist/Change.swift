@@ -101,15 +101,13 @@ extension GreylistCommand {
     func run() throws {
       // Opened first: what follows may no longer be allowed to.
       let input = try LineReader(file)
-      let access = try GreylistAccess(config)
+      var database: AncestorGreylist?
+      let access = try GreylistAccess(config) { keys in
+        if input.startsLikeDatabase { database = try ancestor(keys) }
+      }
       let sum = try access.run {
-        if input.startsLikeDatabase {
-          guard file != "-" else {
-            Terminal.error("bmsd: name the database; it cannot be read from standard input")
-            throw ExitCode(EX_USAGE)
-          }
-          let source = try AncestorGreylist(path: file, keys: access.keys)
-          return try take(access, total: source.count) { try source.next() }
+        if let database {
+          return try take(access, total: database.count) { try row(of: database) }
         }
         var csv = TripletCSV(keys: access.keys)
         var number = 0
@@ -130,6 +128,28 @@ extension GreylistCommand {
         "\(sum.taken) triplets taken, \(sum.forgotten) too old, \(sum.faulty) faulty of \(sum.read)"
       )
       if sum.faulty > 0 { throw ExitCode(EX_DATAERR) }
+    }
+
+    private func ancestor(_ keys: TripletKeys) throws -> AncestorGreylist {
+      guard file != "-" else {
+        Terminal.error("bmsd: name the database; it cannot be read from standard input")
+        throw ExitCode(EX_USAGE)
+      }
+      return try naming { () throws(StoreTrouble) in try AncestorGreylist(path: file, keys: keys) }
+    }
+
+    private func row(of database: AncestorGreylist) throws -> ImportedLine? {
+      try naming { () throws(StoreTrouble) in try database.next() }
+    }
+
+    /// Says that it is the imported file that is in trouble, not the greylist.
+    private func naming<T>(_ body: () throws(StoreTrouble) -> T) throws -> T {
+      do {
+        return try body()
+      } catch {
+        Terminal.error("bmsd: \(file): \(error)")
+        throw ExitCode(EX_DATAERR)
+      }
     }
 
     private func take(

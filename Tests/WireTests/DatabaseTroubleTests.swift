@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import Foundation
+import GRDB
+import Glibc
+import Mail
+import MilterClient
+import Store
+import Synchronization
+import TestSupport
+import Testing
+
+extension WireTests {
+  /// Makes junk of a database from `offset` on, with nothing in its log that could heal it.
+  static func damage(_ path: String, from offset: Int) throws {
+    let queue = try DatabaseQueue(path: path)
+    try queue.writeWithoutTransaction { try $0.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
+    try queue.close()
+    for end in ["-wal", "-shm"] { unlink(path + end) }
+    var bytes = try Data(contentsOf: URL(filePath: path))
+    for index in offset..<bytes.count { bytes[index] = 0xA5 }
+    try bytes.write(to: URL(filePath: path))
+  }
+
+  /// The database of a running daemon is locked, damaged or gone: mail flows, and nobody is
+  /// refused.
+  @Suite struct DatabaseTrouble {
+    static let sections = """
+      [network]
+      [banned_ips]
+      mode = enforce
+      [greylist]
+      mode = enforce
+      scope = recipient
+
+      """
+
+    /// Runs `body` while this process holds the write lock of the database.
+    private func holdingLock(of path: String, _ body: () throws -> Void) throws {
+      let other = try DatabaseQueue(path: path)
+      try other.writeWithoutTransaction { db in
+        try db.execute(sql: "BEGIN IMMEDIATE")
+        try body()
+        try db.execute(sql: "COMMIT")
+      }
+      try other.close()
+    }
+
+    /// Asks about senders that were never seen until one of them has to wait.
+    private func greylists(_ daemon: LiveDaemon) throws -> Bool {
+      let end = ContinuousClock.now + .seconds(20)
+      let session = try daemon.client()
+      var number = 0
+      while ContinuousClock.now < end {
+        number += 1
+        let word = String(number, radix: 36).map { $0.isNumber ? "z" : $0 }
+        _ = try session.mail([MailText("<new\(String(word))@\(UUID().uuidString).example>")])
+        if try session.rcpt(["<b@local.test>"]).code == 451 { return true }
+        try session.abort()
+      }
+      return false
+    }
+
+    @Test func aLockKeepsNobodyWaiting() throws {
+      let daemon = try LiveDaemon(Self.sections)
+      try daemon.write(Self.sections + "[trail]\npath = \(daemon.folder.path("trail.db"))\n")
+      try daemon.start()
+      #expect(try greylists(daemon))
+      let answers = Mutex<[(took: Duration, code: Int?)]>([])
+      let faults = Mutex<[String]>([])
+      try holdingLock(of: daemon.folder.path("bms.db")) {
+        try holdingLock(of: daemon.folder.path("trail.db")) {
+          let end = ContinuousClock.now + .seconds(4)
+          let group = DispatchGroup()
+          let path = WireTests.Unchecked(daemon)
+          for number in 0..<64 {
+            group.enter()
+            Thread.detachNewThread {
+              defer { group.leave() }
+              do {
+                let session = try path.value.client("192.0.2.\(number + 1)")
+                while ContinuousClock.now < end {
+                  _ = try session.mail([MailText("<\(UUID().uuidString)@example.com>")])
+                  let began = ContinuousClock.now
+                  let reply = try session.rcpt(["<b@local.test>"])
+                  answers.withLock { $0.append((ContinuousClock.now - began, reply.code)) }
+                  try session.abort()
+                }
+                try session.quit()
+              } catch {
+                faults.withLock { $0.append("\(error)") }
+              }
+            }
+          }
+          group.wait()
+          let status = try daemon.command("status").status
+          #expect(status == 1)
+        }
+      }
+      #expect(faults.withLock { $0 } == [])
+      let all = answers.withLock { $0 }
+      #expect(all.count >= 64)
+      let wrong = all.count { $0.took >= .seconds(5) || $0.code != nil }
+      #expect(wrong == 0)
+      let slowest = all.map(\.took).max() ?? .zero
+      print("locked: \(all.count) recipients, the slowest took \(slowest)")
+      #expect(try greylists(daemon))
+      daemon.end(SIGTERM)
+      #expect(daemon.process.terminationStatus == 0)
+    }
+
+    @Test func aDatabaseThatWasRemovedStopsNoMail() throws {
+      let daemon = try LiveDaemon(Self.sections)
+      try daemon.start()
+      for end in ["", "-wal", "-shm"] { unlink(daemon.folder.path("bms.db") + end) }
+      for number in 1...20 {
+        let reply = try daemon.answer(from: "198.51.100.\(number)")
+        #expect(reply == .proceed || reply.code == 451)
+      }
+      let status = try daemon.command("status")
+      #expect(status.status == 1)
+      #expect(status.output.contains("FAULT: "))
+      #expect(try daemon.command("ban", "add", "192.0.2.1").status <= 1)
+      #expect(try daemon.answer(from: "192.0.2.1").code == 550)
+      daemon.end(SIGTERM)
+      try daemon.start()
+      #expect(try daemon.command("status").status == 0)
+      #expect(try greylists(daemon))
+      daemon.end(SIGTERM)
+    }
+
+    @Test func aFolderThatWasRemovedStopsNoMail() throws {
+      let daemon = try LiveDaemon(Self.sections)
+      let state = daemon.folder.path("state")
+      mkdir(state, 0o755)
+      let text = try String(contentsOfFile: daemon.configuration, encoding: .utf8)
+      try Data(text.replacing("/bms.db", with: "/state/bms.db").utf8).write(
+        to: URL(filePath: daemon.configuration))
+      try daemon.start()
+      try FileManager.default.removeItem(atPath: state)
+      let reply = try daemon.answer(from: "198.51.100.7")
+      #expect(reply == .proceed || reply.code == 451)
+      #expect(try daemon.command("status").status == 1)
+      daemon.end(SIGTERM)
+    }
+
+    /// The pages of the table are junk: the daemon learns of it only when it looks there.
+    @Test func aDatabaseDamagedWithinRefusesNobody() throws {
+      let daemon = try LiveDaemon(Self.sections)
+      let path = daemon.folder.path("bms.db")
+      try daemon.start()
+      #expect(try greylists(daemon))
+      daemon.end(SIGTERM)
+      let rows = (0..<5000).map { "192.0.2.0/24,s\($0)@x,b@local.test,1,1795219200,1,,2" }
+      let text = "origin,sender,recipient,first,last,passed,umis,tries\n"
+      try Data((text + rows.joined(separator: "\n")).utf8).write(
+        to: URL(filePath: daemon.folder.path("rows.csv")))
+      _ = try daemon.command("greylist", "import", daemon.folder.path("rows.csv"))
+      // All but the first pages, which hold the schema and the small tables.
+      try WireTests.damage(path, from: 12 * 4096)
+      try daemon.start()
+      for number in 0..<50 {
+        let reply = try daemon.answer(
+          from: "192.0.2.7", sender: MailText("<s\(number)x@example.com>"))
+        #expect(reply == .proceed || reply.code == 451)
+      }
+      daemon.end(SIGTERM)
+      #expect(daemon.process.terminationStatus == 0)
+    }
+  }
+
+  /// A database with which the daemon does not start: why, and what helps.
+  @Suite struct UnusableDatabase {
+    private func refusal(_ daemon: LiveDaemon) throws -> String {
+      let outcome = try daemon.run(["run"], prefix: ["/usr/bin/timeout", "20"])
+      #expect(outcome.status == EX_UNAVAILABLE)
+      #expect(!FileManager.default.fileExists(atPath: daemon.folder.path("bms.sock")))
+      return outcome.errors
+    }
+
+    private func made() throws -> LiveDaemon {
+      let daemon = try LiveDaemon(DatabaseTrouble.sections)
+      try daemon.start()
+      daemon.end(SIGTERM)
+      return daemon
+    }
+
+    @Test(arguments: [
+      "this is no database, but long enough to look at", "SQLite format 3\u{0}x", "\u{0}",
+    ])
+    func noDatabase(_ content: String) throws {
+      let daemon = try LiveDaemon(DatabaseTrouble.sections)
+      let path = daemon.folder.path("bms.db")
+      let junk = Data((content + String(repeating: "x", count: 5000)).utf8)
+      try junk.write(to: URL(filePath: path))
+      let words = try refusal(daemon)
+      #expect(words.contains("\(path): the database is damaged"))
+      #expect(words.contains("move it aside"))
+      // What is there is left as it is, for whoever wants to mend it.
+      #expect(try Data(contentsOf: URL(filePath: path)) == junk)
+      try FileManager.default.moveItem(atPath: path, toPath: path + ".aside")
+      try daemon.start()
+      #expect(try daemon.command("status").status == 0)
+      daemon.end(SIGTERM)
+    }
+
+    @Test func aDamagedSchema() throws {
+      let daemon = try made()
+      let path = daemon.folder.path("bms.db")
+      try WireTests.damage(path, from: 100)
+      #expect(try refusal(daemon).contains("\(path): the database is damaged"))
+    }
+
+    @Test func aNewerSchema() throws {
+      let daemon = try made()
+      let queue = try DatabaseQueue(path: daemon.folder.path("bms.db"))
+      try queue.write { db in
+        try db.execute(sql: "INSERT INTO grdb_migrations VALUES ('of tomorrow 7')")
+      }
+      try queue.close()
+      let words = try refusal(daemon)
+      #expect(words.contains("was written by a later version of bmsd"))
+      #expect(words.contains("bms.db.vN"))
+      for arguments in [["greylist", "list"], ["ban", "list"]] {
+        let outcome = try daemon.run(arguments)
+        #expect(outcome.status == EX_UNAVAILABLE)
+        #expect(outcome.errors.contains("was written by a later version of bmsd"))
+      }
+    }
+
+    @Test func aFolderInItsPlace() throws {
+      let daemon = try LiveDaemon(DatabaseTrouble.sections)
+      mkdir(daemon.folder.path("bms.db"), 0o755)
+      #expect(try refusal(daemon).contains("cannot be opened"))
+    }
+
+    @Test func twoDaemons() throws {
+      let daemon = try made()
+      try daemon.start()
+      let text = try String(contentsOfFile: daemon.configuration, encoding: .utf8)
+      let second = text.replacing("bms.sock", with: "2.sock").replacing("control.sock", with: "2c")
+      try Data(second.utf8).write(to: URL(filePath: daemon.configuration))
+      for _ in 0..<2 {
+        let outcome = try daemon.run(["run"], prefix: ["/usr/bin/timeout", "20"])
+        #expect(outcome.status == EX_UNAVAILABLE)
+        #expect(outcome.errors.contains("two daemons must not share a database"))
+      }
+      try Data(text.utf8).write(to: URL(filePath: daemon.configuration))
+      #expect(try daemon.answer(from: "192.0.2.1").code == 451)
+      #expect(try daemon.command("status").status == 0)
+      daemon.end(SIGTERM)
+    }
+  }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import Foundation
+import Glibc
+import Mail
+import MilterClient
+import TestSupport
+import Testing
+
+extension WireTests {
+  /// The trail of a running daemon in trouble, and what is hard to write and to print.
+  @Suite struct TrailTrouble {
+    private func daemon(_ sections: String = DatabaseTrouble.sections) throws -> LiveDaemon {
+      let daemon = try LiveDaemon(sections)
+      try daemon.write(sections + "[trail]\npath = \(daemon.folder.path("trail.db"))\n")
+      try daemon.start()
+      return daemon
+    }
+
+    private func entries(_ daemon: LiveDaemon) throws -> [[String: Any]] {
+      let outcome = try daemon.command("log", "--json", "--limit", "1000")
+      #expect(outcome.status == 0, "\(outcome.errors)")
+      return try outcome.output.split(separator: "\n").map { line in
+        try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      }
+    }
+
+    /// Waits until so many entries are in the file; each look is a command of its own.
+    private func awaitEntries(_ count: Int, _ daemon: LiveDaemon) throws {
+      let end = ContinuousClock.now + .seconds(20)
+      while ContinuousClock.now < end {
+        // While the file is made anew there is none.
+        let outcome = try daemon.command("log", "--json")
+        if outcome.status == 0, outcome.output.count(where: \.isNewline) >= count { return }
+      }
+      Issue.record("the trail never had \(count) entries")
+    }
+
+    @Test func aTrailThatIsDeletedIsMadeAnew() throws {
+      let daemon = try daemon()
+      for number in 1...5 { _ = try daemon.answer(from: "192.0.2.\(number)") }
+      try awaitEntries(5, daemon)
+      for ends in [[""], ["", "-wal", "-shm"]] {
+        for end in ends { unlink(daemon.folder.path("trail.db") + end) }
+        for number in 6...8 {
+          #expect(try daemon.answer(from: "192.0.2.\(number)").code == 451)
+        }
+        try awaitEntries(3, daemon)
+        #expect(try daemon.command("status").status == 0)
+      }
+      daemon.end(SIGTERM)
+      #expect(daemon.process.terminationStatus == 0)
+      #expect(try daemon.command("log").status == 0)
+    }
+
+    @Test func aTrailOverwrittenWithJunkStopsNoMail() throws {
+      let daemon = try daemon()
+      _ = try daemon.answer(from: "192.0.2.1")
+      try awaitEntries(1, daemon)
+      let junk = Data(repeating: 0xA5, count: 40_000)
+      try junk.write(to: URL(filePath: daemon.folder.path("trail.db")), options: .atomic)
+      for number in 2...4 { #expect(try daemon.answer(from: "192.0.2.\(number)").code == 451) }
+      try awaitEntries(3, daemon)
+      daemon.end(SIGTERM)
+    }
+
+    @Test(arguments: ["enforce", "observe"])
+    func tenThousandRecipients(_ mode: String) throws {
+      let sections = DatabaseTrouble.sections.replacing(
+        "[greylist]\nmode = enforce", with: "[greylist]\nmode = \(mode)")
+      let daemon = try daemon(sections)
+      let session = try daemon.client()
+      let began = ContinuousClock.now
+      var slowest = Duration.zero
+      _ = try session.mail(["<a@example.com>"])
+      for number in 1...10_000 {
+        let before = ContinuousClock.now
+        let reply = try session.rcpt([MailText("<user\(number)@local.test>")])
+        slowest = max(slowest, ContinuousClock.now - before)
+        #expect(mode == "enforce" ? reply.code == 451 : reply == .proceed)
+      }
+      if mode == "observe" { #expect(try session.endOfMessage().reply == .proceed) }
+      try session.quit(waiting: true)
+      let took = ContinuousClock.now - began
+      print("10,000 recipients, \(mode): \(took), the slowest \(slowest)")
+      #expect(took < .seconds(120) && slowest < .seconds(5))
+      daemon.end(SIGTERM)
+      let entry = try #require(try entries(daemon).first)
+      #expect(entry[mode == "enforce" ? "refused" : "recipients"] as? Int == 10_000)
+      let name = try #require(entry["ref"] as? String)
+      let explained = try daemon.command("explain", name)
+      #expect(explained.status == 0 && explained.output.utf8.count < 1_000_000)
+      #expect(try daemon.command("greylist", "stats").output.contains("10000"))
+      #expect(try daemon.command("try", "--ref", name).status <= 1)
+    }
+
+    /// Addresses that want to be something else: a second line, a command, a statement.
+    static let addresses: [(path: MailText, isShort: Bool)] = [
+      ("<\"a b'c\"@example.com>", true), ("<\"a\\\"b\"@example.com>", true),
+      ("<a\nb@example.com>", true), ("<a\r\n2026-01-01 accept@example.com>", true),
+      ("<a'; DROP TABLE triplet; --@example.com>", true), ("<$(id)`id`@example.com>", true),
+      ("<\u{1B}[31mred@example.com>", true), ("<\u{202E}turned@example.com>", true),
+      ("<grün@exämple.com>", true),
+      (MailText(Array("<".utf8) + [0xE9, 0xFF] + "@x.y>".utf8), true),
+      ("<-rf@example.com>", true), ("<%s%n@example.com>", true), ("<a,b@example.com>", true),
+      (MailText("<" + String(repeating: "x", count: 10_240) + "@example.com>"), false),
+      (MailText([0x3C] + Array(repeating: 0xE9, count: 10_240) + "@x.y>".utf8), false),
+    ]
+
+    /// Each of them waits, is in trail, log and greylist as one line, and the command that explain
+    /// prints lets it through, when a shell takes it as it stands.
+    @Test func addressesOfAnyKind() throws {
+      let daemon = try daemon()
+      for (path, _) in Self.addresses {
+        let session = try daemon.client()
+        _ = try session.mail([path])
+        #expect(try session.rcpt([path]).code == 451, "\(path)")
+        try session.quit(waiting: true)
+      }
+      daemon.end(SIGTERM)
+      let entries = try entries(daemon)
+      #expect(entries.count == Self.addresses.count)
+      let table = try daemon.command("log")
+      #expect(table.output.split(separator: "\n").count == Self.addresses.count)
+      // A long address makes no other line long.
+      #expect(table.output.split(separator: "\n").contains { $0.utf8.count < 300 })
+      let list = try daemon.command("greylist", "list")
+      #expect(list.output.split(separator: "\n").count == Self.addresses.count + 1)
+      let csv = try daemon.command("greylist", "export")
+      let copy = daemon.folder.path("export.csv")
+      try Data(csv.output.utf8).write(to: URL(filePath: copy))
+      #expect(try daemon.command("greylist", "import", copy).status == 0)
+      for ((path, isShort), entry) in zip(Self.addresses, entries) {
+        let explained = try daemon.command("explain", try #require(entry["ref"] as? String))
+        #expect(explained.status == 0)
+        let texts = [explained.output, table.output, list.output, csv.output]
+        for scalar in texts.joined().unicodeScalars where scalar != "\n" && !scalar.isVisible {
+          Issue.record("\(path): \(scalar.value) is printed")
+          break
+        }
+        guard isShort else { continue }
+        let line = explained.output.split(separator: "\n").first {
+          $0.hasPrefix("    bmsd greylist pass ")
+        }
+        let command = try #require(line, "\(explained.output)")
+        let passed = try daemon.shell(command.trimmingPrefix("    bmsd "))
+        #expect(passed.status == 0, "\(path): \(command): \(passed)")
+        #expect(passed.output == "1 triplet let through, 0 had passed\n", "\(path)")
+      }
+      try daemon.start()
+      for (path, isShort) in Self.addresses {
+        let session = try daemon.client()
+        _ = try session.mail([path])
+        #expect(try session.rcpt([path]).code == (isShort ? nil : 451), "\(path)")
+        try session.quit()
+      }
+      daemon.end(SIGTERM)
+    }
+  }
+}
