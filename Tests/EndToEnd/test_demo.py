@@ -89,6 +89,8 @@ class Demo(DemoTestCase):
         self.assertLessEqual(max(map(len, result.stdout.splitlines())), 80)
         self.assertGreaterEqual(len(re.findall(r"^\d\. ", result.stdout, re.MULTILINE)), 5)
         self.assertRegex(result.stdout, r"\(ref [0-9A-Z]{10}")
+        for command in ("explain", "greylist pass", "ban list", "ban remove", "status"):
+            self.assertIn(f"  $ bmsd {command}", result.stdout)
         for reference in re.findall(r"\(ref ([0-9A-Z]{10})", result.stdout):
             self.assertIn(f"ref={reference}", result.stdout)
 

@@ -149,13 +149,16 @@ package struct BannedIPs: PolicyModule {
       counted = t.unknownRecipients
       t.addDemerits(unknown)
       if module.mode != .enforce { observed += unknown }
-      if earned == nil { earned = module.earned(ip, observed, t) }
-      guard let earned else { return .proceed }
-      // In observe the demerits show what would happen; nobody is banned.
-      if module.mode == .enforce {
-        module.bans?.ban(
-          earned.party, for: module.banTime, reason: earned.reason, reference: "\(t.reference)")
+      if earned == nil {
+        earned = module.earned(ip, observed, t)
+        // In observe the demerits show what would happen; nobody is banned. It is banned once only:
+        // a ban that is removed by hand meanwhile must not come back when the client goes.
+        if module.mode == .enforce, let earned {
+          module.bans?.ban(
+            earned.party, for: module.banTime, reason: earned.reason, reference: "\(t.reference)")
+        }
       }
+      guard let earned else { return .proceed }
       return .refuse(
         .permanent(7, 1, "Too much misbehaviour, you are banned"),
         Reason(

@@ -4,7 +4,7 @@
 """Real mail servers for tests and the demo, private and gone when they end."""
 
 from .conversation import Exchange, Reply, SMTPConversation
-from .daemon import Daemon, Settings, executable
+from .daemon import Daemon, Settings, executable, memory
 from .network import PrivateNetwork
 from .packages import PROJECT
 from .postfix import DOMAIN, PrivatePostfix
@@ -17,6 +17,6 @@ from .sink import Delivery, MailSink
 __all__ = [
     "DOMAIN", "Daemon", "Delivery", "Exchange", "Failure", "Folder", "MailSink", "PROJECT",
     "PrivateNetwork", "PrivatePostfix", "PrivateSendmail", "Program", "Reply", "SMTPConversation",
-    "Settings", "end_with_us", "executable", "free_port", "stop_all", "stop_on_signals",
+    "Settings", "end_with_us", "executable", "free_port", "memory", "stop_all", "stop_on_signals",
     "wait_until",
 ]

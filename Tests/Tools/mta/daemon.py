@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 from pathlib import Path
 
 from .packages import PROJECT
@@ -31,6 +32,15 @@ STRICT: Settings = {
     },
 }
 """What the tests and the demo enforce, unless they say otherwise."""
+
+
+def memory(folder: Path) -> Settings:
+    """Store, trail and control socket in a folder."""
+    return {
+        "store": {"path": f"{folder}/bms.db", "min_free": "10M"},
+        "trail": {"path": f"{folder}/trail.db"},
+        "control": {"socket": f"{folder}/control.sock"},
+    }
 
 
 def executable() -> Path:
@@ -105,6 +115,13 @@ class Daemon:
         before = len(self.lines("reload"))
         self.program.send(signal.SIGHUP)
         wait_until("bmsd to reload", lambda: len(self.lines("reload")) > before, 10)
+
+    def command(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs one of bmsd's commands, e.g. `ban list`, on this daemon's configuration."""
+        return subprocess.run(
+            [str(executable()), *words, "--config", str(self.configuration)],
+            input=stdin, capture_output=True, text=True, timeout=60, env={**os.environ, "LC_ALL": "C"},
+        )
 
     def terminate(self) -> None:
         """Tells the daemon to finish what it has begun and end."""

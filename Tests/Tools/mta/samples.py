@@ -8,7 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Outcome = Literal["delivered", "refused"]
+Outcome = Literal["delivered", "deferred", "refused"]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A command of bmsd that follows a sample, `REF` in it being the reference of the refusal."""
+
+    words: tuple[str, ...]
+    shows: str = ""
+    """What must stand in its output."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,11 @@ class Sample:
     recipient: str = "bob@example.org"
     login: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    attempts: int = 1
+    """How often it says EHLO, MAIL and so on, all on one connection."""
+    text: str = ""
+    """What must stand in the reply that decided."""
+    then: tuple[Question, ...] = ()
 
     def message(self, mark: str) -> bytes:
         lines = {
@@ -38,6 +52,9 @@ class Sample:
         header = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         return f"{header}\r\nHello,\r\n\r\n{self.why}\r\n".encode()
 
+
+KNOWN = "192.0.2.7, 203.0.113.5"
+"""Clients for which the greylist makes no trouble, [greylist] skip."""
 
 SAMPLES = [
     Sample(
@@ -85,5 +102,45 @@ SAMPLES = [
         "delivered",
         address="192.0.2.66", name="[UNAVAILABLE]", helo="192.0.2.66", sender="win@example.net",
         recipient="postmaster@example.org",
+    ),
+    Sample(
+        "The first message of a stranger",
+        "A new client, a new sender: it is asked to come again in a minute, which spam robots "
+        "rarely do. Who waits for that mail can ask bmsd why, and let it through.",
+        "deferred",
+        address="198.51.100.40", name="mx.example.net", helo="mx.example.net",
+        sender="eve@example.net", text="Greylisted, please try again in 1 minute",
+        then=(
+            Question(("explain", "REF"), "bmsd greylist pass eve@example.net bob@example.org"),
+            Question(("greylist", "pass", "eve@example.net", "bob@example.org"), "1 triplet"),
+        ),
+    ),
+    Sample(
+        "The same message, tried again at once",
+        "It would have to wait for a minute, had it not been let through.",
+        "delivered",
+        address="198.51.100.40", name="mx.example.net", helo="mx.example.net",
+        sender="eve@example.net",
+    ),
+    Sample(
+        "A client that does not give up",
+        "Our name as HELO name counts four demerits, a second HELO two. With more than eight "
+        "on one connection its address is banned.",
+        "refused",
+        address="198.51.100.66", name="pool66.example.net", helo="mail.example.org",
+        sender="spam@example.net", attempts=2,
+        then=(Question(("ban", "list"), "198.51.100.66"),),
+    ),
+    Sample(
+        "The same client later, under another name",
+        "What it says makes no difference now.",
+        "refused",
+        address="198.51.100.66", name="pool66.example.net", helo="pool66.example.net",
+        sender="spam@example.net", text="You are banned",
+        then=(
+            Question(("explain", "REF"), "bmsd ban remove 198.51.100.66"),
+            Question(("ban", "remove", "198.51.100.66")),
+            Question(("status",), "banned_ips=enforce"),
+        ),
     ),
 ]
