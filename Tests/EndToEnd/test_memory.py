@@ -318,8 +318,8 @@ class Trouble(PostfixMemory):
                 pass
         for number in range(30):
             # What can no longer be remembered is let through.
-            reply = self.send(
-                self.visitor("mx.example.com"), f"full-{number}.", f"ann@{'x' * 40}{number}.example")
+            client, sender = self.visitor("mx.example.com"), f"ann@{'x' * 40}{number}.example"
+            reply = self.send(client, f"full-{number}.", sender)
             self.assertIn(reply.code, (250, 451), reply.text)
             if reply.code == 250:
                 break

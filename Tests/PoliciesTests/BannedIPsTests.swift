@@ -94,6 +94,18 @@ struct BannedIPsTests {
     #expect(try site.outcome("2001:db8:0:1::2") == nil)
   }
 
+  @Test func doesNotBanAgainWhoWasForgivenMeanwhile() throws {
+    let site = try ListHarness(Self.enforce)
+    let runner = try site.connect()
+    _ = site.mail(runner, to: [], unknown: 9)
+    _ = site.mail(runner, to: [], unknown: 1)
+    let ban = try #require(site.bans.bans.first)
+    #expect(site.bans.remove(ban.party))
+    _ = site.mail(runner, to: [], unknown: 1)
+    runner.close()
+    #expect(site.bans.count == 0)
+  }
+
   @Test func bansAtOnceWhenAModuleAsks() throws {
     let site = try ListHarness(Self.enforce)
     #expect(try site.outcome(from: "ban@example.com") == "ban-earned")

@@ -120,7 +120,8 @@ class Daemon:
         """Runs one of bmsd's commands, e.g. `ban list`, on this daemon's configuration."""
         return subprocess.run(
             [str(executable()), *words, "--config", str(self.configuration)],
-            input=stdin, capture_output=True, text=True, timeout=60, env={**os.environ, "LC_ALL": "C"},
+            input=stdin, capture_output=True, text=True, timeout=60,
+            env={**os.environ, "LC_ALL": "C"},
         )
 
     def terminate(self) -> None:
