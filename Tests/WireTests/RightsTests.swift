@@ -57,9 +57,13 @@ extension WireTests {
       try #require(try daemon.answer(from: "192.0.2.1").code == 451)
     }
 
-    /// The reference of the one mail there is.
+    /// The reference of the one mail there is; the trail is written a moment after the answer.
     private func reference() throws -> String {
-      let line = try daemon.command("log", "--json").output
+      let end = ContinuousClock.now + .seconds(20)
+      var line = ""
+      while line.isEmpty, ContinuousClock.now < end {
+        line = try daemon.command("log", "--json").output
+      }
       return try #require(line.firstMatch(of: /"ref":"([^"]+)"/).map { String($0.1) })
     }
 
