@@ -136,6 +136,8 @@ extension WireTests {
         #expect(outcome.output.isEmpty && outcome.errors.hasPrefix("bmsd: "), "\(outcome)")
       }
       daemon.end(SIGTERM)
+      // Its folder is root's here, so the daemon could not remove it.
+      unlink(daemon.folder.path("control.sock"))
       // With a folder that all may look into it is the files that they may not write.
       for mode: mode_t in [0o750, 0o755] {
         chmod(state, mode)
