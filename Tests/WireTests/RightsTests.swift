@@ -175,7 +175,7 @@ extension WireTests {
   /// Something listens at the control socket, but nobody answers.
   @Suite struct SilentControl {
     static let commands = [
-      ["status"], ["reload"], ["config", "diff"], ["ban", "list"], ["ban", "add", "192.0.2.1"],
+      ["status"], ["reload"], ["ban", "list"], ["ban", "add", "192.0.2.1"],
       ["allow", "list"],
     ]
 
