@@ -8,12 +8,14 @@ internal import Glibc
 package final class ProcessLock: Sendable {
   private let descriptor: Int32
 
-  /// - Throws: `inUse` when a daemon has it already, `other` when the file cannot be made.
+  /// - Throws: `inUse` when a daemon has it already, `readOnly` or `other` when the file cannot be made.
   package init(path: String) throws(StoreTrouble) {
     let name = "\(path).lock"
     let descriptor = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
     guard descriptor >= 0 else {
-      throw .other("\(name): \(String(cString: strerror(errno)))")
+      let code = errno
+      if [EACCES, EPERM, EROFS].contains(code) { throw .readOnly }
+      throw .other("\(name): \(String(cString: strerror(code)))")
     }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       Glibc.close(descriptor)

@@ -63,6 +63,8 @@ final class LiveDaemon {
       }
     }
     try #require(bound == 0)
+    // The daemon may be another user by then.
+    chmod(ready, 0o666)
     var limit = timeval(tv_sec: 20, tv_usec: 0)
     setsockopt(
       descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
