@@ -108,7 +108,9 @@ extension Administration {
     }
     try Self.check(addition.reason)
     let now = time.milliseconds
-    let until = addition.duration.map { now + Int64($0) }
+    // The command has a limit too, but who may open the socket may send anything.
+    let longest: Int64 = 100 * 366 * 86_400_000
+    let until = addition.duration.map { now + min(max(Int64($0), 0), longest) }
     guard bans.put(Ban(party, since: now, until: until, reason: addition.reason)) else {
       throw Self.full
     }

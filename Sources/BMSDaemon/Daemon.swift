@@ -262,11 +262,18 @@ package final class Daemon: Sendable {
     _ configuration: Configuration, _ control: ListeningSocket?, _ log: Logger
   ) throws {
     let store = configuration.settings(StoreOptions.self)
-    guard store.isPresent else { return }
+    guard store.isPresent else {
+      if geteuid() == 0 {
+        log.warning(
+          "bmsd stays root: without [store] there is no folder whose owner it could become")
+      }
+      return
+    }
     if let owner = Privileges.owner(ofFolderOf: store.path.path), owner != 0, geteuid() == 0,
       case .unix(let path)? = control?.address
     {
-      chown(path, owner, gid_t.max)
+      // By name, but never through a link: the folder may be the new owner's already.
+      lchown(path, owner, gid_t.max)
     }
     if try Privileges.becomeOwner(ofFolderOf: store.path.path) == .staysRoot {
       log.warning(

@@ -16,11 +16,17 @@ package struct Memory: Sendable {
   package let trail: any DecisionTrail
   /// The right to be the daemon of this database, where the process is that.
   private let lock: ProcessLock?
+  /// Why the database could not be opened at start.
+  private let startFault: String?
 
   /// Without any memory, as `check` and `try` work.
   package static let none = Memory(store: nil, trail: MemoryTrail(capacity: 0))
 
-  package init(store: StateStore?, trail: any DecisionTrail, lock: ProcessLock? = nil) {
+  package init(
+    store: StateStore?, trail: any DecisionTrail, lock: ProcessLock? = nil,
+    fault: String? = nil
+  ) {
+    startFault = fault
     self.store = store
     self.trail = trail
     self.lock = lock
@@ -39,7 +45,16 @@ package struct Memory: Sendable {
     guard options.isPresent else { return Memory(store: nil, trail: trail) }
     let path = options.path.path
     let lock = isDaemon ? try ProcessLock(path: path) : nil
-    return Memory(store: try StateStore(path: path, time: time), trail: trail, lock: lock)
+    do {
+      return Memory(store: try StateStore(path: path, time: time), trail: trail, lock: lock)
+    } catch {
+      // A full disk or a lock that somebody holds must not keep mail waiting: what bmsd would do if
+      // it happened now, it does at start too.
+      guard isDaemon, error == .busy || error == .full else { throw error }
+      return Memory(
+        store: nil, trail: trail, lock: lock,
+        fault: "\(path): \(error); bmsd works without memory until it is restarted")
+    }
   }
 
   /// Puts the memory where modules find it.
@@ -52,7 +67,7 @@ package struct Memory: Sendable {
 
   /// What is wrong with it at the moment, a sentence each.
   var faults: [String] {
-    guard let store else { return [] }
+    guard let store else { return [startFault].compactMap { $0 } }
     var faults: [String] = []
     if !store.file.isInPlace {
       faults.append(
@@ -69,7 +84,9 @@ package struct Memory: Sendable {
 
   /// Writes everything that waits, as at the end of the process.
   func flush(within limit: Duration) throws(StoreTrouble) {
-    try bans?.flush(within: limit)
+    var trouble: StoreTrouble?
+    do { try bans?.flush(within: limit) } catch { trouble = error }
     try allowed?.flush(within: limit)
+    if let trouble { throw trouble }
   }
 }

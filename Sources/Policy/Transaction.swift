@@ -148,7 +148,7 @@ package final class Transaction {
   ///
   /// The module that bans carries it out at its next stage, at the latest when the message ends.
   package func ban(because reason: String) {
-    guard let running, running.mode == .enforce else { return }
+    guard let running, running.mode == .enforce, running.onlyTo.items.isEmpty else { return }
     connection.facts[BanRequestFact.self] = reason
   }
 

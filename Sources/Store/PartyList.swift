@@ -48,6 +48,8 @@ final class PartyList<Table: EntryTable>: Sendable {
   static var step: Int { 500 }
 
   private let state = Mutex(State())
+  /// One flush at a time: an older change must not be written over a newer one.
+  private let flushing = Mutex(())
   private let store: StateStore
 
   init(_ store: StateStore) {
@@ -142,6 +144,10 @@ final class PartyList<Table: EntryTable>: Sendable {
   /// Writes what is pending, waiting for each turn no longer than `limit`; what fails stays
   /// pending.
   func flush(within limit: Duration) throws(StoreTrouble) {
+    try flushing.withLock { _ throws(StoreTrouble) in try flushAlone(within: limit) }
+  }
+
+  private func flushAlone(within limit: Duration) throws(StoreTrouble) {
     if !state.withLock({ $0.isLoaded }) { try load() }
     while true {
       let batch = state.withLock { Array($0.pending.prefix(Self.step)) }

@@ -39,6 +39,18 @@ extension StateStore {
               passed = origin.passed + (OLD.passed = 0), last = excluded.last
             WHERE OLD.passed = 0 OR abs(excluded.last - origin.last) > 3600000;
           END;
+          CREATE TRIGGER origin_in_use AFTER INSERT ON triplet
+          WHEN NEW.passed > 0 AND NEW.tries <= NEW.passed
+          BEGIN
+            UPDATE origin SET last = NEW.last
+            WHERE origin = NEW.origin AND abs(NEW.last - last) > 3600000;
+          END;
+          CREATE TRIGGER origin_still_in_use AFTER UPDATE OF passed ON triplet
+          WHEN NEW.passed > OLD.passed AND NEW.tries <= NEW.passed
+          BEGIN
+            UPDATE origin SET last = NEW.last
+            WHERE origin = NEW.origin AND abs(NEW.last - last) > 3600000;
+          END;
           CREATE TRIGGER triplet_imported AFTER INSERT ON triplet
           WHEN NEW.passed > 0 AND NEW.tries > NEW.passed
           BEGIN

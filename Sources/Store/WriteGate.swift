@@ -39,7 +39,8 @@ package final class WriteGate: Sendable {
     let (seconds, attoseconds) = limit.components
     let nanoseconds = Int(clamping: seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
     guard turn.wait(timeout: .now() + .nanoseconds(max(0, nanoseconds))) == .success else {
-      // Not noted as a failure: the writer ahead of us will tell.
+      // The writer ahead is stuck: nobody else need wait as long to learn it.
+      note(.busy)
       throw StoreTrouble.busy
     }
     defer { turn.signal() }

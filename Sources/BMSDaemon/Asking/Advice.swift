@@ -46,7 +46,7 @@ struct Advice {
   private func commands(against decision: TrailDecision) -> [String] {
     switch book.remedy(module: decision.module) {
     case .greylistPass: return passes(decision)
-    case .unban: return ip.map { ["bmsd ban remove \($0)"] } ?? []
+    case .unban: return unban(decision)
     case .allow: return allow(decision)
     case .configuration, nil: return []
     }
@@ -60,6 +60,16 @@ struct Advice {
     return [
       "bmsd allow add \(Self.quoted(sender)) --unauthenticated --skip \(decision.module)"
     ]
+  }
+
+  /// The ban that decided stands at the beginning of its detail: the address may be one of a banned
+  /// network, the ban one of a domain. One from a file is removed there, and `change` names it; what
+  /// observe would have banned is not banned.
+  private func unban(_ decision: TrailDecision) -> [String] {
+    guard decision.code != "banned-by-file", decision.effect == Decision.Effect.enforced.rawValue
+    else { return [] }
+    let party = decision.detail?.split(separator: ": ").first.map(String.init)
+    return (party ?? ip.map { "\($0)" }).map { ["bmsd ban remove \(Self.quoted($0))"] } ?? []
   }
 
   private func passes(_ decision: TrailDecision) -> [String] {
@@ -86,8 +96,9 @@ struct Advice {
   }
 
   /// An address as an argument that a shell takes as it is.
-  private static func quoted(_ mailbox: Mailbox) -> String {
-    let text = mailbox.description
+  private static func quoted(_ mailbox: Mailbox) -> String { quoted(mailbox.description) }
+
+  private static func quoted(_ text: String) -> String {
     let plain = text.utf8.allSatisfy { byte in
       (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte)
         || (0x61...0x7A).contains(byte) || Array("@._+=:/-".utf8).contains(byte)

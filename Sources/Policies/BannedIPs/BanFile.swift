@@ -53,6 +53,10 @@ struct BanFile: Sendable {
         fault("\(path):\(number): no address or network; the line is left out")
         continue
       }
+      guard network.prefixLength >= 8 else {
+        fault("\(path):\(number): \(network) is most of the Internet; the line is left out")
+        continue
+      }
       guard index.count < Self.maximumLines else {
         fault("\(path):\(number): more than \(Self.maximumLines) lines; the rest is left out")
         return
