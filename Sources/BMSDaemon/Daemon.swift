@@ -264,7 +264,7 @@ package final class Daemon: Sendable {
     let store = configuration.settings(StoreOptions.self)
     guard store.isPresent else {
       if geteuid() == 0 {
-        log.warning(
+        log.notice(
           "bmsd stays root: without [store] there is no folder whose owner it could become")
       }
       return

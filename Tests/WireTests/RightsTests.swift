@@ -158,7 +158,7 @@ extension WireTests {
       #expect(file.status == EX_UNAVAILABLE)
       #expect(file.errors.contains("\(state)/bms.db: the database, or its folder, cannot"))
       #expect(file.errors.contains("must belong to bmsd's user"))
-      chmod("\(state)/bms.db", 0o640)
+      for end in ["", "-wal", "-shm"] { chmod("\(state)/bms.db\(end)", 0o640) }
       unlink("\(state)/bms.db.lock")
       chmod(state, 0o550)
       let folder = try daemon.run(["run"], prefix: ["/usr/bin/timeout", "20"])
