@@ -93,21 +93,14 @@ import Testing
     #expect(DynamicName.looksDynamic("[1.2.3.4]", address: nil))
   }
 
-  @Test(
-    arguments: [
-      String(repeating: "ppp", count: 400_000), String(repeating: "h1n1c1o", count: 200_000),
-      String(repeating: "-1", count: 500_000), String(repeating: "é", count: 300_000),
-      String(repeating: "\u{1}.", count: 300_000), String(repeating: "[", count: 300_000),
-    ])
-  func hostileNamesAreQuick(_ name: String) throws {
-    let clock = ContinuousClock()
-    let v4 = try #require(IPAddress("9.8.7.6"))
-    let v6 = try #require(IPAddress("2001:db8::1"))
-    let time = clock.measure {
-      #expect(!DynamicName.looksDynamic(name, address: v4))
-      #expect(!DynamicName.looksDynamic(name, address: v6))
+  /// Only the first 255 bytes are looked at; with all of them these would hardly end.
+  @Test(arguments: ["ppp", "h1n1c1o", "-1", "é", "\u{1}.", "["])
+  func hostileNamesEnd(_ piece: String) throws {
+    let name = String(repeating: piece, count: 300_000)
+    for address in [try #require(IPAddress("9.8.7.6")), try #require(IPAddress("2001:db8::1"))] {
+      let looksDynamic = DynamicName.looksDynamic(name, address: address)
+      #expect(!looksDynamic)
     }
-    #expect(time < .seconds(2))
   }
 
   @Test func looksAt255BytesOnly() throws {

@@ -73,6 +73,13 @@ extension WireTests {
       #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
     }
 
+    /// Bytes with a name: a run of a hundred thousand would fill the report.
+    struct Garbage: CustomTestStringConvertible {
+      let bytes: [UInt8]
+      init(_ bytes: [UInt8]) { self.bytes = bytes }
+      var testDescription: String { "\(bytes.count) bytes, first \(bytes.prefix(6))" }
+    }
+
     @Test(
       arguments: [
         Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8),
@@ -80,12 +87,12 @@ extension WireTests {
         WirePacket(.negotiate, [0, 0]).encoded, WirePacket(command: 0x7A).encoded,
         [0xFF, 0xFF, 0xFF, 0xFF, 0x4F], [0x7F, 0xFF, 0xFF, 0xFF, 0x42], [0, 0, 0, 0, 0x4F],
         [UInt8](repeating: 0, count: 10_000), [UInt8](repeating: 0xFF, count: 100_000),
-      ] as [[UInt8]])
-    func garbageIsHungUpOn(bytes: [UInt8]) throws {
+      ].map(Garbage.init))
+    func garbageIsHungUpOn(_ garbage: Garbage) throws {
       let bmsd = try BMSDProcess()
       let session = try bmsd.connect()
       do {
-        try session.send(bytes: bytes)
+        try session.send(bytes: garbage.bytes)
         try session.waitForClose()
       } catch .closed {
         // It hung up before it had all.
