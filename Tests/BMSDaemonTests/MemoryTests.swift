@@ -3,6 +3,7 @@
 
 import Configuration
 import FoundationEssentials
+import GRDB
 import Logging
 import Policy
 import Store
@@ -33,6 +34,20 @@ struct MemoryTests {
   func housekeeper(_ memory: Memory, freeBytes: Int = .max) -> Housekeeper {
     Housekeeper(
       memory, time, minFree: { 1000 }, log: { [log] in log }, freeBytes: { _ in freeBytes })
+  }
+
+  /// What would not stop a running daemon does not stop one that starts.
+  @Test func aLockHeldByAnotherAtStartLeavesMailFlowing() throws {
+    _ = try StateStore(path: path, time: time)
+    let other = try DatabaseQueue(path: path)
+    try other.writeWithoutTransaction { db in
+      // What the other process holds while it recovers or checkpoints: not even reading is possible.
+      try db.execute(sql: "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+      let memory = try memory(isDaemon: true)
+      #expect(memory.store == nil)
+      #expect(memory.faults.contains { $0.contains("works without memory until it is restarted") })
+      try db.execute(sql: "ROLLBACK")
+    }
   }
 
   @Test(arguments: ["[banned_ips]\n", "[allow]\n"])

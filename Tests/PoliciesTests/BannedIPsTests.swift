@@ -167,7 +167,8 @@ struct BannedIPsTests {
     let site = try ListHarness(
       Self.enforce + "file = /etc/mail/banned*\n",
       files: [
-        "/etc/mail/banned": "192.0.2.1\n\n# note\n  198.51.100.0/24 # late\nrubbish\n1.2.3.4.5\n",
+        "/etc/mail/banned":
+          "192.0.2.1\n\n# note\n  198.51.100.0/24 # late\nrubbish\n1.2.3.4.5\n::/0\n",
         "/etc/mail/banned.1": "2001:db8::/32\r\n\u{0}\u{1}\n",
         "/etc/mail/other": "203.0.113.1\n",
       ])
@@ -180,6 +181,7 @@ struct BannedIPsTests {
       warnings == [
         "/etc/mail/banned:5: no address or network; the line is left out",
         "/etc/mail/banned:6: no address or network; the line is left out",
+        "/etc/mail/banned:7: ::/0 is most of the Internet; the line is left out",
         "/etc/mail/banned.1:2: no address or network; the line is left out",
       ])
   }

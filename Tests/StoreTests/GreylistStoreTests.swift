@@ -121,6 +121,19 @@ struct GreylistStoreTests {
         == .originKnown)
   }
 
+  /// Mail that passes because its origin is known keeps the origin known.
+  @Test func anOriginWhoseSendersAllDifferStaysKnown() throws {
+    for number in 1...5 {
+      let triplet = Triplet(origin: "o", sender: "s\(number)", recipient: "*")
+      _ = try see(triplet, at: 0)
+      _ = try see(triplet, at: 5 * Self.minute)
+    }
+    for month in 1...4 {
+      let triplet = Triplet(origin: "o", sender: "new\(month)", recipient: "*")
+      #expect(try see(triplet, at: Int64(month) * 30 * Self.day) == .originKnown)
+    }
+  }
+
   @Test func learningTeachesNothingAboutOrigins() throws {
     for number in 1...10 {
       let triplet = Triplet(origin: "o", sender: "s\(number)", recipient: "*")

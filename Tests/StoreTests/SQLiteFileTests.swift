@@ -94,6 +94,19 @@ struct SQLiteFileTests {
     #expect(file.trouble == nil)
   }
 
+  /// One thread waited for a writer that is stuck; the others must not wait as long.
+  @Test func aStuckWriterMakesOthersFailFast() throws {
+    let gate = WriteGate(time)
+    try gate.run(within: .seconds(1)) {
+      #expect(throws: StoreTrouble.busy) { try gate.run(within: .zero) {} }
+      #expect(throws: StoreTrouble.failing(StoreTrouble.busy.description)) {
+        try gate.run(within: .seconds(3600)) {}
+      }
+    }
+    try gate.run(within: .seconds(1)) {}
+    #expect(gate.trouble == nil)
+  }
+
   @Test func noticesThatItsFileIsGone() throws {
     let file = try open(1)
     #expect(file.isInPlace)
