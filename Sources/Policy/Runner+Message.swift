@@ -139,6 +139,9 @@ extension Runner {
       }
       decision.effect = effect(of: decision.verdict, module, on: [recipient], t, at: .recipient)
       let refusal = conclude(decision, t)
+      // Answered at the end of message, where mail that did not come by SMTP can be deferred.
+      let verdict = HeldVerdict(module: module, decision: decision)
+      if decision.effect == .notSMTP, verdict.isTrouble { message?.held.append(verdict) }
       guard decision.effect == .enforced else { continue }
       switch decision.verdict {
       case .proceed: continue
