@@ -114,7 +114,10 @@ package final class ControlServer: Sendable {
   }
 }
 
-/// A connection handed from the accepting thread to its own; one thread uses it at a time.
+/// A connection handed from the accepting thread to its own.
+///
+/// The socket is not `Sendable`, but never shared: the accepting thread lets go of it when it starts
+/// the client's thread, or keeps it when there is none. Nothing a client sends changes that.
 private final class Client: Sendable {
   nonisolated(unsafe) let socket: LineSocket
 

@@ -19,7 +19,7 @@ extension StateStore {
             unauthenticated INTEGER NOT NULL DEFAULT 0,
             note TEXT NOT NULL DEFAULT '',
             PRIMARY KEY (kind, value)
-          ) WITHOUT ROWID;
+          ) STRICT, WITHOUT ROWID;
           """)
     }
   }

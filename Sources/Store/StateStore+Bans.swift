@@ -17,7 +17,7 @@ extension StateStore {
             reason TEXT NOT NULL DEFAULT '',
             reference TEXT NOT NULL DEFAULT '',
             PRIMARY KEY (kind, value)
-          ) WITHOUT ROWID;
+          ) STRICT, WITHOUT ROWID;
           """)
     }
   }
