@@ -2,7 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 package import Control
-internal import Configuration
+package import Configuration
 internal import Glibc
 package import Environment
 internal import Store
@@ -23,11 +23,15 @@ package enum AdministrationRequest: Codable, Sendable {
   case allowList
   case allowAdd(AllowAddition)
   case allowRemove(String)
+  /// `GreylistRow`s.
+  case greylist(GreylistRequest)
 }
 
 /// The part of a running daemon that commands may reach.
 package protocol RunningDaemon: Sendable {
   var status: StatusRow { get }
+  /// The configuration that connections begin with now.
+  var configuration: Configuration { get }
   func reload() -> ControlEnd
   /// What differs between the running configuration and the file.
   func configDiff() -> (rows: [DifferenceRow], end: ControlEnd)
@@ -39,16 +43,24 @@ package struct Administration: Sendable {
   let memory: Memory
   let time: any TimeSource
   let daemon: (any RunningDaemon)?
+  private let file: Configuration
 
   /// How long a command's write may wait for the database.
   static let writeLimit = Duration.seconds(3)
 
-  /// Operations on `memory`; nil for `daemon` where none runs.
-  package init(_ memory: Memory, _ time: any TimeSource, daemon: (any RunningDaemon)? = nil) {
+  /// Operations on `memory`; nil for `daemon` where none runs, whose configuration is `file` then.
+  package init(
+    _ memory: Memory, _ time: any TimeSource, _ file: Configuration,
+    daemon: (any RunningDaemon)? = nil
+  ) {
     self.memory = memory
     self.time = time
+    self.file = file
     self.daemon = daemon
   }
+
+  /// The rules that hold now.
+  var configuration: Configuration { daemon?.configuration ?? file }
 
   /// Performs `request`, handing each row of its answer to `row`.
   package func perform(_ request: AdministrationRequest, _ row: ControlRows) -> ControlEnd {
@@ -75,6 +87,7 @@ package struct Administration: Sendable {
         return .well
       case .allowAdd(let addition): return try add(addition)
       case .allowRemove(let text): return try removeAllowed(text)
+      case .greylist(let request): return try perform(request) { try row($0) }
       }
     } catch let end as ControlEnd {
       return end

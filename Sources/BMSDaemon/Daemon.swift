@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-internal import Configuration
+package import Configuration
 internal import Control
 internal import Environment
 internal import FoundationEssentials
@@ -194,7 +194,7 @@ package final class Daemon: Sendable {
 
   // MARK: parts
 
-  var configuration: Configuration { current.withLock { $0.setup.configuration } }
+  package var configuration: Configuration { current.withLock { $0.setup.configuration } }
 
   var currentLog: Logger {
     current.withLock { $0.setup.pipeline?.services.log } ?? Self.logger(.text, .info, writer)
@@ -284,7 +284,7 @@ package final class Daemon: Sendable {
 
   private func serveCommands() -> Bool {
     guard let control else { return true }
-    let administration = Administration(memory, SystemTime(), daemon: self)
+    let administration = Administration(memory, SystemTime(), configuration, daemon: self)
     return ControlServer(control, spawn: { startThread($0) }) { request, row in
       guard let request = try? JSONDecoder().decode(AdministrationRequest.self, from: request)
       else { return ControlEnd(EX_PROTOCOL, ["the daemon does not know this command"]) }

@@ -22,7 +22,7 @@ package final class ControlServer: Sendable {
   /// More clients at once are told to try again.
   package static let maximumClients = 4
   /// The longest request in bytes.
-  package static let maximumRequest = 65_536
+  package static let maximumRequest = 1 << 20
 
   private let socket: ListeningSocket
   private let handler: Handler

@@ -178,7 +178,7 @@ extension StateStore {
   /// Their origins are not counted for it. Returns how many triplets that concerns.
   package func passTriplets(
     _ filter: TripletFilter, at now: Int64, within limit: Duration
-  ) throws(StoreTrouble) -> Int {
+  ) throws -> Int {
     try change(
       filter, within: limit,
       """
@@ -189,11 +189,14 @@ extension StateStore {
 
   /// Forgets triplets, and the origin's record where only an origin is named; returns how many
   /// triplets went. `limit` is for each step.
+  ///
+  /// `progress` gets how many of how many are done.
   package func dropTriplets(
-    _ filter: TripletFilter, within limit: Duration
-  ) throws(StoreTrouble) -> Int {
+    _ filter: TripletFilter, within limit: Duration,
+    progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+  ) throws -> Int {
     let count = try change(
-      filter, within: limit, "DELETE FROM triplet WHERE \(Self.key) = (?, ?, ?)")
+      filter, within: limit, "DELETE FROM triplet WHERE \(Self.key) = (?, ?, ?)", progress)
     if let origin = filter.origin, filter == TripletFilter(origin: origin) {
       try file.writeStatement(within: limit) { db in
         try db.execute(sql: "DELETE FROM origin WHERE origin = ?", arguments: [origin])
@@ -204,8 +207,9 @@ extension StateStore {
 
   /// Finds the rows outside of any lock, then changes them in small transactions.
   private func change(
-    _ filter: TripletFilter, within limit: Duration, _ statement: String
-  ) throws(StoreTrouble) -> Int {
+    _ filter: TripletFilter, within limit: Duration, _ statement: String,
+    _ progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+  ) throws -> Int {
     let (condition, arguments) = filter.condition
     var keys = try file.read { db in
       try Row.fetchAll(
@@ -222,6 +226,7 @@ extension StateStore {
           try db.execute(sql: statement, arguments: [key.origin, key.sender, key.recipient])
         }
       }
+      try progress(found - keys.count, found)
     }
     return found
   }
@@ -233,8 +238,8 @@ extension StateStore {
   @discardableResult
   package func purgeGreylist(
     by rule: TripletRule, at now: Int64, within limit: Duration,
-    progress: (_ seen: Int, _ gone: Int) -> Void = { _, _ in }
-  ) throws(StoreTrouble) -> Int {
+    progress: (_ seen: Int, _ gone: Int) throws -> Void = { _, _ in }
+  ) throws -> Int {
     var seen = 0
     var gone = 0
     var start: Triplet? = Triplet(origin: "", sender: "", recipient: "")
@@ -269,7 +274,7 @@ extension StateStore {
         }
       }
       seen += rows
-      progress(seen, gone)
+      try progress(seen, gone)
       start = rows == Self.greylistStep ? end : nil
     }
     try purgeOrigins(notSince: now - rule.retain, within: limit)

@@ -12,8 +12,10 @@ internal import Policy
 internal import Store
 
 /// How a command reaches state: through the running daemon or, where none runs, on the files.
-struct DaemonAccess {
+final class DaemonAccess {
   let configuration: Configuration
+  /// The files, once it was found that no daemon runs.
+  private var files: Administration?
 
   /// Reads the file for where things are; its faults matter only where it cannot be read at all.
   init(_ config: ConfigFile) throws {
@@ -68,9 +70,30 @@ struct DaemonAccess {
   private func withoutDaemon(
     _ request: AdministrationRequest, _ take: (Data) throws -> Void
   ) throws -> ControlEnd {
+    guard let files = try files ?? openFiles(for: request) else { return Administration.noStore }
+    self.files = files
+    var end = files.perform(request) { row in try take(try JSONEncoder().encode(row)) }
+    if end.status == EX_NOPERM { end.messages = end.messages.map { $0 + Rights.hint } }
+    return end
+  }
+
+  /// The files that the configuration names; nil when it names none.
+  private func openFiles(for request: AdministrationRequest) throws -> Administration? {
     let options = configuration.settings(StoreOptions.self)
-    guard options.isPresent else { return Administration.noStore }
+    guard options.isPresent else { return nil }
     let path = options.path.path
+    if case .greylist = request {
+      // The list means nothing without the rules that made it.
+      try requireSoundFile()
+      // Not made by who only asks.
+      if access(path, F_OK) != 0 {
+        let code = errno
+        let hint = code == EACCES ? Rights.hint : "; it is made when the daemon starts"
+        throw Self.failure(
+          code == EACCES ? EX_NOPERM : EX_NOINPUT,
+          "\(path): \(String(cString: strerror(code)))\(hint)")
+      }
+    }
     if ProcessLock.isHeld(path: path) {
       throw Self.failure(
         EX_UNAVAILABLE,
@@ -79,15 +102,19 @@ struct DaemonAccess {
     let time = SystemTime()
     try Rights.becomeOwner(ofFolderOf: path)
     do {
-      let memory = try Memory.open(configuration, time: time)
-      return Administration(memory, time).perform(request) { row in
-        try take(try JSONEncoder().encode(row))
-      }
+      return Administration(try Memory.open(configuration, time: time), time, configuration)
     } catch {
       throw Self.failure(
         error == .readOnly ? EX_NOPERM : EX_UNAVAILABLE,
         "\(path): \(error)\(error == .readOnly ? Rights.hint : "")")
     }
+  }
+
+  /// - Throws: exit 78 after the faults are printed.
+  func requireSoundFile() throws {
+    guard configuration.hasErrors else { return }
+    for fault in configuration.faults { Terminal.error(fault.description) }
+    throw ExitCode(EX_CONFIG)
   }
 
   private static func failure(_ status: Int32, _ message: String) -> ExitCode {

@@ -25,19 +25,20 @@ enum Terminal {
     }
   }
 
-  /// Prints lines; on a terminal that they do not fit through $PAGER, else less.
+  /// Prints lines; on a terminal that they do not fit through $PAGER or less, where there is one. An
+  /// empty $PAGER asks for none.
   static func page(_ lines: [String]) {
     var size = winsize()
     let isTerminal =
       isatty(STDOUT_FILENO) == 1 && ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
-    guard isTerminal, size.ws_row > 0, lines.count >= Int(size.ws_row) else {
+    let pager = getenv("PAGER").map { String(cString: $0) } ?? Self.pager
+    guard isTerminal, size.ws_row > 0, lines.count >= Int(size.ws_row), !pager.isEmpty else {
       for line in lines { print(line) }
       return
     }
     fflush(nil)
     // A pager that the reader leaves early must not end us with SIGPIPE.
     signal(SIGPIPE, SIG_IGN)
-    let pager = getenv("PAGER").map { String(cString: $0) } ?? "less -FRX"
     guard let pipe = popen(pager, "w") else {
       for line in lines { print(line) }
       return
@@ -45,6 +46,9 @@ enum Terminal {
     for line in lines { fputs(line + "\n", pipe) }
     pclose(pipe)
   }
+
+  private static let pager =
+    "if command -v less >/dev/null; then exec less -FRX; else exec cat; fi"
 
   /// The widest cell that others are aligned to: one long address shall not make every line long.
   private static let widest = 60

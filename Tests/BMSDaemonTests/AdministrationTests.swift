@@ -5,6 +5,7 @@ import Control
 import FoundationEssentials
 import GRDB
 import Glibc
+import Greylisting
 import Policy
 import Store
 import TestSupport
@@ -16,6 +17,7 @@ import Testing
 struct AdministrationTests {
   struct FakeDaemon: RunningDaemon {
     var faults: [String] = []
+    var configuration = Rules.greylist("time = 10m")
     var status: StatusRow {
       StatusRow(
         version: "1", pid: 1, configuration: "/c", uptime: 1, configured: 1, sessions: 2,
@@ -35,7 +37,7 @@ struct AdministrationTests {
     folder = try TemporaryFolder()
     let store = try StateStore(path: folder.path("bms.db"), time: time)
     memory = Memory(store: store, trail: MemoryTrail(capacity: 0))
-    direct = Administration(memory, time)
+    direct = Administration(memory, time, Rules.greylist())
   }
 
   func rows<Row: Decodable>(
@@ -114,7 +116,7 @@ struct AdministrationTests {
   }
 
   @Test func needsADatabase() {
-    let nothing = Administration(.none, time)
+    let nothing = Administration(.none, time, Rules.greylist())
     for request in [AdministrationRequest.banList, .allowList, ban("192.0.2.1")] {
       #expect(nothing.perform(request) { _ in }.status == EX_CONFIG)
     }
@@ -127,10 +129,10 @@ struct AdministrationTests {
   }
 
   @Test func passesOnWhatTheDaemonSays() {
-    let well = Administration(memory, time, daemon: FakeDaemon())
+    let well = Administration(memory, time, Rules.greylist(), daemon: FakeDaemon())
     #expect(well.perform(.status) { _ in } == .well)
     #expect(well.perform(.reload) { _ in } == ControlEnd(EX_CONFIG, ["bms.conf:3: what"]))
-    let degraded = Administration(memory, time, daemon: FakeDaemon(faults: ["full"]))
+    let degraded = Administration(memory, time, Rules.greylist(), daemon: FakeDaemon(faults: ["full"]))
     #expect(degraded.perform(.status) { _ in }.status == 1)
   }
 
@@ -138,7 +140,7 @@ struct AdministrationTests {
     let other = try DatabaseQueue(path: folder.path("bms.db"))
     try other.writeWithoutTransaction { db in
       try db.execute(sql: "BEGIN IMMEDIATE")
-      let running = Administration(memory, time, daemon: FakeDaemon())
+      let running = Administration(memory, time, Rules.greylist(), daemon: FakeDaemon())
       #expect(running.perform(ban("192.0.2.1")) { _ in }.status == 1)
       #expect(memory.bans?.pendingCount == 1)
       #expect(end(ban("192.0.2.2")).status == EX_UNAVAILABLE)

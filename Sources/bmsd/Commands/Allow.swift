@@ -82,7 +82,7 @@ struct Allow: ParsableCommand {
       }
       guard !json else { return }
       let head = ["ALLOWED", "SKIPS", "PROOF", "SINCE", "UNTIL", "NOTE"]
-      for line in Terminal.table([head] + rows) { print(line) }
+      Terminal.page(Terminal.table([head] + rows))
     }
   }
 

@@ -33,9 +33,7 @@ struct BanCommand: ParsableCommand {
         }
       }
       guard !json else { return }
-      for line in Terminal.table([["BANNED", "SINCE", "UNTIL", "REF", "REASON"]] + rows) {
-        print(line)
-      }
+      Terminal.page(Terminal.table([["BANNED", "SINCE", "UNTIL", "REF", "REASON"]] + rows))
     }
   }
 

@@ -38,14 +38,14 @@ struct Explain: ParsableCommand {
         throw ExitCode(1)
       }
       let book = ReasonBook(BMSDaemon.pipeline)
-      for (number, entry) in entries.enumerated() {
-        if json {
-          print(entry.json)
-        } else {
-          if number > 0 { print("\n---\n") }
-          for line in Explanation(entry, book).lines { print(line) }
-        }
+      guard !json else {
+        for entry in entries { print(entry.json) }
+        return
       }
+      Terminal.page(
+        entries.enumerated().flatMap { number, entry in
+          (number > 0 ? ["", "---", ""] : []) + Explanation(entry, book).lines
+        })
     }
   }
 }

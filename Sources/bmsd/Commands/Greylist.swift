@@ -3,13 +3,7 @@
 
 internal import ArgumentParser
 internal import BMSDaemon
-internal import Configuration
-internal import Environment
 internal import Glibc
-internal import Greylisting
-internal import Mail
-internal import Policies
-internal import Store
 
 struct GreylistCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -25,120 +19,64 @@ struct GreylistCommand: ParsableCommand {
     ])
 }
 
-/// The database and rules that a configuration names.
-struct GreylistAccess {
-  let store: StateStore
-  let rule: TripletRule
-  let keys: TripletKeys
+extension DaemonAccess {
+  /// Asks about the greylist; status 1 is returned.
+  @discardableResult
+  func ask(_ request: GreylistRequest, _ row: (GreylistRow) throws -> Void) throws -> Int32 {
+    try ask(.greylist(request), rows: GreylistRow.self, row)
+  }
 
-  /// How long a step of a command waits for the database.
-  static let patience = Duration.seconds(5)
-
-  /// Opens the database of `[store] path`; from then on root is its folder's owner. `prepare` opens
-  /// before what only root may.
+  /// Asks for a change and shows how far it is.
   ///
-  /// - Throws: exit 78 for a faulty file, 66 where there is no database yet, 77 for whom may not use
-  ///   it, 69 when it cannot be used.
-  init(_ config: ConfigFile, prepare: (TripletKeys) throws -> Void = { _ in }) throws {
-    let configuration = config.setup().configuration
-    guard !configuration.hasErrors else {
-      for fault in configuration.faults { Terminal.error(fault.description) }
-      throw ExitCode(EX_CONFIG)
+  /// - Returns: the exit status, and how many triplets changed of how many.
+  func change(_ request: GreylistRequest) throws -> (status: Int32, changed: Int, of: Int) {
+    var bar: ProgressLine?
+    defer { bar?.finish() }
+    var result = (0, 0)
+    let status = try ask(request) { row in
+      switch row {
+      case .progress(let done, let total):
+        if bar == nil { bar = ProgressLine(total: total) }
+        bar?.show(done)
+      case .changed(let count, let total): result = (count, total)
+      default: break
+      }
     }
-    let settings = configuration.settings(GreylistOptions.self)
-    rule = TripletRule(settings)
-    keys = TripletKeys(settings)
-    let path = configuration.settings(StoreOptions.self).path.path
-    guard access(path, F_OK) == 0 else {
-      let code = errno
-      let hint = code == EACCES ? Rights.hint : "; it is made when the daemon starts"
-      Terminal.error("bmsd: \(path): \(String(cString: strerror(code)))\(hint)")
-      throw ExitCode(code == EACCES ? EX_NOPERM : EX_NOINPUT)
-    }
-    try prepare(keys)
-    try Rights.becomeOwner(ofFolderOf: path)
-    do {
-      store = try StateStore(path: path, time: SystemTime())
-    } catch {
-      Terminal.error("bmsd: \(path): \(error)\(error == .readOnly ? Rights.hint : "")")
-      throw ExitCode(error == .readOnly ? EX_NOPERM : EX_UNAVAILABLE)
-    }
-  }
-
-  /// Milliseconds since 1970.
-  var now: Int64 { store.time.milliseconds }
-
-  /// Runs an operation on the database.
-  ///
-  /// - Throws: exit 69 when the database is in trouble.
-  func run<T>(_ body: () throws -> T) throws -> T {
-    do {
-      return try body()
-    } catch let trouble as StoreTrouble {
-      Terminal.error(
-        "bmsd: \(store.file.path): \(trouble)\(trouble == .readOnly ? Rights.hint : "")")
-      throw ExitCode(trouble == .readOnly ? EX_NOPERM : EX_UNAVAILABLE)
-    }
-  }
-
-  /// The triplets that a person means: addresses as in a mail, or as keys.
-  func filter(
-    origin: String? = nil, sender: String? = nil, recipient: String? = nil
-  ) -> TripletFilter {
-    TripletFilter(
-      origin: origin,
-      senders: sender.map { text in
-        var plain = keys
-        plain.folds = false
-        return [text == "<>" ? "" : text]
-          + Self.mailboxes(text).flatMap { [keys.sender($0), plain.sender($0)] }
-      },
-      recipients: recipient.map { text in
-        var plain = keys
-        plain.countsRecipient = true
-        return [TripletKeys.anyRecipient, text] + Self.mailboxes(text).map(plain.recipient)
-      })
-  }
-
-  /// What an argument may mean: an address as in a mail, or as the log and explain show it, with
-  /// `\xNN` for what cannot be typed.
-  private static func mailboxes(_ text: String) -> [Mailbox] {
-    let texts = text.contains("\\") ? [MailText(text), MailText(shown: text)] : [MailText(text)]
-    return texts.map { Mailbox(envelope: $0) }
+    return (status, result.0, result.1)
   }
 }
 
 /// How triplets are printed.
 struct GreylistReport {
-  let rule: TripletRule
-  let now: Int64
+  private static let heading = ["LAST SEEN", "ORIGIN", "SENDER", "RECIPIENT", "STATE"]
 
-  static let heading = ["LAST SEEN", "ORIGIN", "SENDER", "RECIPIENT", "STATE"]
+  private let isJSON: Bool
+  private var rows: [[String]] = []
 
-  func row(_ record: TripletRecord) -> [String] {
-    let triplet = record.triplet
-    return [
-      Self.time(record.last), triplet.origin, triplet.sender.isEmpty ? "<>" : triplet.sender,
-      triplet.recipient, state(record),
-    ]
+  init(json: Bool) { isJSON = json }
+
+  /// Prints a triplet, or keeps it for `lines`.
+  mutating func take(_ row: TripletRow) {
+    if isJSON {
+      print(Self.json(row))
+    } else {
+      rows.append([
+        Self.time(row.last), row.origin, row.sender.isEmpty ? "<>" : row.sender, row.recipient,
+        row.state,
+      ])
+    }
   }
 
-  func json(_ record: TripletRecord) -> String {
+  /// The table of what was kept; nothing without a triplet.
+  var lines: [String] { rows.isEmpty ? [] : Terminal.table([Self.heading] + rows) }
+
+  static func json(_ row: TripletRow) -> String {
     Terminal.json([
-      ("origin", .string(record.triplet.origin)), ("sender", .string(record.triplet.sender)),
-      ("recipient", .string(record.triplet.recipient)),
-      ("first", .string(Self.time(record.first))), ("last", .string(Self.time(record.last))),
-      ("passed", .number(record.passed)), ("tries", .number(record.tries)),
-      ("state", .string(state(record))),
+      ("origin", .string(row.origin)), ("sender", .string(row.sender)),
+      ("recipient", .string(row.recipient)), ("first", .string(time(row.first))),
+      ("last", .string(time(row.last))), ("passed", .number(row.passed)),
+      ("tries", .number(row.tries)), ("state", .string(row.state)),
     ])
-  }
-
-  /// `waits 4 more minutes`, `may pass`, `came too late`, `passed 3 mails`.
-  private func state(_ record: TripletRecord) -> String {
-    if record.passed > 0 { return "passed \(record.passed) mail\(record.passed == 1 ? "" : "s")" }
-    let left = record.first &+ rule.delay &- now
-    if left > 0 { return "waits \((left + 59_999) / 60_000) min more" }
-    return record.first &+ rule.expire > now ? "passes when it retries" : "its time is over"
   }
 
   /// `2026-11-21T02:55:02Z`.

@@ -2,9 +2,9 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import ArgumentParser
+internal import BMSDaemon
 internal import Glibc
 internal import Greylisting
-internal import Store
 
 extension GreylistCommand {
   struct List: ParsableCommand {
@@ -29,18 +29,24 @@ extension GreylistCommand {
     }
 
     func run() throws {
-      let access = try GreylistAccess(config)
-      let filter = TripletFilter(
-        origin: origin, hasPassed: passed ? true : waiting ? false : nil)
-      let records = try access.run {
-        try access.store.triplets(filter, limit: limit, offset: skip)
+      var report = GreylistReport(json: json)
+      var shown = 0
+      var total: Int?
+      try DaemonAccess(config).ask(
+        .list(
+          origin: origin, hasPassed: passed ? true : waiting ? false : nil, limit: limit,
+          skip: skip)
+      ) { row in
+        if case .triplet(let triplet) = row {
+          report.take(triplet)
+          shown += 1
+        }
+        if case .counted(let count) = row { total = count }
       }
-      GreylistCommand.show(records, access, json: json)
-      guard !json, records.count == limit else { return }
-      let count = try access.run { try access.store.countTriplets(filter) }
-      let end = skip + records.count
-      if count > end {
-        Terminal.error("\(skip + 1) to \(end) of \(count); more with --skip \(end)")
+      Terminal.page(report.lines)
+      let end = skip + shown
+      if !json, let total, total > end {
+        Terminal.error("\(skip + 1) to \(end) of \(total); more with --skip \(end)")
       }
     }
   }
@@ -58,28 +64,27 @@ extension GreylistCommand {
     @Flag(help: "One JSON object a triplet, then one an origin.") var json = false
 
     func run() throws {
-      let access = try GreylistAccess(config)
-      let filter = access.filter(sender: sender, recipient: recipient)
-      let records = try access.run { try access.store.triplets(filter, limit: limit) }
-      GreylistCommand.show(records, access, json: json)
-      for origin in Set(records.map(\.triplet.origin)).sorted() {
-        guard let known = try access.run({ try access.store.origin(origin) }) else { continue }
-        let waitsNot = access.rule.autoPass > 0 && known.passed >= access.rule.autoPass
-        if json {
-          print(
-            Terminal.json([
-              ("origin", .string(origin)), ("passed", .number(known.passed)),
-              ("last", .string(GreylistReport.time(known.last))), ("known", .bool(waitsNot)),
-            ]))
-        } else {
-          let end = waitsNot ? "its mail waits no more" : "of \(access.rule.autoPass) needed"
-          print("Origin \(origin): \(known.passed) triplets waited and passed, \(end)")
+      var report = GreylistReport(json: json)
+      var origins: [String] = []
+      let status = try DaemonAccess(config).ask(
+        .show(sender: sender, recipient: recipient, limit: limit)
+      ) { row in
+        switch row {
+        case .triplet(let triplet): report.take(triplet)
+        case .origin(let name, let passed, let needed, let last):
+          let waitsNot = needed > 0 && passed >= needed
+          let end = waitsNot ? "its mail waits no more" : "of \(needed) needed"
+          origins.append(
+            json
+              ? Terminal.json([
+                ("origin", .string(name)), ("passed", .number(passed)),
+                ("last", .string(GreylistReport.time(last))), ("known", .bool(waitsNot)),
+              ]) : "Origin \(name): \(passed) triplets waited and passed, \(end)")
+        default: break
         }
       }
-      guard !records.isEmpty else {
-        Terminal.error("bmsd: no such triplet")
-        throw ExitCode(1)
-      }
+      Terminal.page(report.lines + origins)
+      if status != 0 { throw ExitCode(status) }
     }
   }
 
@@ -90,24 +95,15 @@ extension GreylistCommand {
     @Flag(help: "One JSON object.") var json = false
 
     func run() throws {
-      let access = try GreylistAccess(config)
-      let counts = try access.run {
-        try access.store.greylistCounts(autoPass: access.rule.autoPass)
-      }
-      let bytes = try access.run { try access.store.file.usedBytes() }
-      let numbers = [
-        ("triplets", counts.triplets, ""), ("waiting", counts.waiting, "have not passed yet"),
-        ("passed", counts.passed, "waited and passed"),
-        ("learned", counts.learned, "never had to wait"),
-        ("mails", counts.mails, "were let through"),
-        ("origins", counts.origins, "of which a triplet waited and passed"),
-        ("known", counts.knownOrigins, "origins that wait no more"),
-        ("bytes", bytes, "used by the whole database"),
-      ]
-      if json {
-        print(Terminal.json(numbers.map { ($0.0, .number($0.1)) }))
-      } else {
-        for line in Terminal.table(numbers.map { [$0.0, String($0.1), $0.2] }) { print(line) }
+      try DaemonAccess(config).ask(.stats) { row in
+        guard case .counts(let numbers) = row else { return }
+        if json {
+          print(Terminal.json(numbers.map { ($0.name, .number($0.count)) }))
+        } else {
+          for line in Terminal.table(numbers.map { [$0.name, String($0.count), $0.meaning] }) {
+            print(line)
+          }
+        }
       }
     }
   }
@@ -120,23 +116,21 @@ extension GreylistCommand {
     @Flag(help: "One JSON object a triplet instead of CSV.") var json = false
 
     func run() throws {
-      let access = try GreylistAccess(config)
-      let report = GreylistReport(rule: access.rule, now: access.now)
-      if !json { print(TripletCSV.header) }
-      try access.run {
-        try access.store.eachTriplet { print(json ? report.json($0) : TripletCSV.line($0)) }
+      let access = try DaemonAccess(config)
+      // Over the table itself a bar would only be in the way.
+      var bar = isatty(STDOUT_FILENO) == 1 ? nil : ProgressLine(total: nil)
+      defer { bar?.finish() }
+      var count = 0
+      var isBegun = json
+      try access.ask(.export) { row in
+        guard case .triplet(let triplet) = row else { return }
+        if !isBegun { print(TripletCSV.header) }
+        isBegun = true
+        print(json ? GreylistReport.json(triplet) : TripletCSV.line(triplet.record))
+        count += 1
+        bar?.show(count)
       }
-    }
-  }
-
-  static func show(_ records: [TripletRecord], _ access: GreylistAccess, json: Bool) {
-    let report = GreylistReport(rule: access.rule, now: access.now)
-    if json {
-      for record in records { print(report.json(record)) }
-    } else if !records.isEmpty {
-      for line in Terminal.table([GreylistReport.heading] + records.map(report.row)) {
-        print(line)
-      }
+      if !isBegun { print(TripletCSV.header) }
     }
   }
 }

@@ -2,9 +2,12 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import ArgumentParser
-internal import Environment
+internal import BMSDaemon
+internal import Configuration
 internal import Glibc
 internal import Greylisting
+internal import Policies
+internal import Policy
 internal import Store
 
 extension GreylistCommand {
@@ -21,19 +24,10 @@ extension GreylistCommand {
     @Argument(help: ArgumentHelp("The recipient.", valueName: "RCPT")) var recipient: String
 
     func run() throws {
-      let access = try GreylistAccess(config)
-      var filter = access.filter(sender: sender, recipient: recipient)
-      let known = try access.run { try access.store.countTriplets(filter) }
-      filter.hasPassed = false
-      let count = try access.run {
-        try access.store.passTriplets(filter, at: access.now, within: GreylistAccess.patience)
-      }
+      let (status, count, known) = try DaemonAccess(config).change(
+        .pass(sender: sender, recipient: recipient))
       print("\(count) triplet\(count == 1 ? "" : "s") let through, \(known - count) had passed")
-      if known == 0 {
-        Terminal.error(
-          "bmsd: no mail from \(sender) to \(recipient) was tried; bmsd allow add \(sender)")
-        throw ExitCode(1)
-      }
+      if status != 0 { throw ExitCode(status) }
     }
   }
 
@@ -55,13 +49,10 @@ extension GreylistCommand {
     }
 
     func run() throws {
-      let access = try GreylistAccess(config)
-      let filter = access.filter(origin: origin, sender: sender, recipient: recipient)
-      let count = try access.run {
-        try access.store.dropTriplets(filter, within: GreylistAccess.patience)
-      }
+      let (status, count, _) = try DaemonAccess(config).change(
+        .drop(origin: origin, sender: sender, recipient: recipient))
       print("\(count) triplet\(count == 1 ? "" : "s") forgotten")
-      if count == 0 { throw ExitCode(1) }
+      if status != 0 { throw ExitCode(status) }
     }
   }
 
@@ -72,15 +63,7 @@ extension GreylistCommand {
     @OptionGroup var config: ConfigFile
 
     func run() throws {
-      let access = try GreylistAccess(config)
-      let total = try access.run { try access.store.countTriplets(TripletFilter()) }
-      var bar = ProgressLine(total: total)
-      let count = try access.run {
-        try access.store.purgeGreylist(
-          by: access.rule, at: access.now, within: GreylistAccess.patience
-        ) { seen, _ in bar.show(seen) }
-      }
-      bar.finish()
+      let (_, count, total) = try DaemonAccess(config).change(.purge)
       print("\(count) triplets forgotten, \(total - count) stay")
     }
   }
@@ -101,33 +84,45 @@ extension GreylistCommand {
     func run() throws {
       // Opened first: what follows may no longer be allowed to.
       let input = try LineReader(file)
-      var database: AncestorGreylist?
-      let access = try GreylistAccess(config) { keys in
-        if input.startsLikeDatabase { database = try ancestor(keys) }
-      }
-      let sum = try access.run {
-        if let database {
-          return try take(access, total: database.count) { try row(of: database) }
+      let access = try DaemonAccess(config)
+      try access.requireSoundFile()
+      let keys = TripletKeys(access.configuration.settings(GreylistOptions.self))
+      let database = input.startsLikeDatabase ? try ancestor(keys) : nil
+      try Rights.becomeOwner(
+        ofFolderOf: access.configuration.settings(StoreOptions.self).path.path)
+      var taking = GreylistTaking(access, total: database?.count)
+      defer { taking.bar.finish() }
+      if let database {
+        while let line = try naming({ () throws(StoreTrouble) in try database.next() }) {
+          try taking.take(line)
         }
-        var csv = TripletCSV(keys: access.keys)
-        var number = 0
-        return try take(access, total: nil) {
-          while let line = try input.next() {
-            number += 1
-            do throws(TripletCSV.Fault) {
-              if let record = try csv.record(line) { return .record(record) }
-            } catch {
-              return .fault("\(number): \(error.message)")
-            }
-          }
-          return nil
-        }
+      } else {
+        try read(input, keys, &taking)
       }
-      for fault in sum.faults { Terminal.error("\(file):\(fault)") }
+      try taking.send()
+      taking.bar.finish()
+      for fault in taking.faults { Terminal.error("\(file):\(fault)") }
       print(
-        "\(sum.taken) triplets taken, \(sum.forgotten) too old, \(sum.faulty) faulty of \(sum.read)"
-      )
-      if sum.faulty > 0 { throw ExitCode(EX_DATAERR) }
+        "\(taking.taken) triplets taken, \(taking.forgotten) too old, \(taking.faulty) faulty of "
+          + "\(taking.read)")
+      if taking.faulty > 0 { throw ExitCode(EX_DATAERR) }
+    }
+
+    private func read(
+      _ input: LineReader, _ keys: TripletKeys, _ taking: inout GreylistTaking
+    ) throws {
+      var csv = TripletCSV(keys: keys)
+      var number = 0
+      while let line = try input.next() {
+        number += 1
+        let taken: ImportedLine?
+        do {
+          taken = try csv.record(line).map { .record($0) }
+        } catch {
+          taken = .fault("\(number): \(error.message)")
+        }
+        if let taken { try taking.take(taken) }
+      }
     }
 
     private func ancestor(_ keys: TripletKeys) throws -> AncestorGreylist {
@@ -136,10 +131,6 @@ extension GreylistCommand {
         throw ExitCode(EX_USAGE)
       }
       return try naming { () throws(StoreTrouble) in try AncestorGreylist(path: file, keys: keys) }
-    }
-
-    private func row(of database: AncestorGreylist) throws -> ImportedLine? {
-      try naming { () throws(StoreTrouble) in try database.next() }
     }
 
     /// Says that it is the imported file that is in trouble, not the greylist.
@@ -151,15 +142,55 @@ extension GreylistCommand {
         throw ExitCode(EX_DATAERR)
       }
     }
+  }
+}
 
-    private func take(
-      _ access: GreylistAccess, total: Int?, _ next: () throws -> ImportedLine?
-    ) throws -> GreylistImport {
-      var bar = ProgressLine(total: total)
-      defer { bar.finish() }
-      return try access.store.importTriplets(
-        by: access.rule, at: access.now, within: GreylistAccess.patience,
-        progress: { bar.show($0.read) }, next)
+/// Triplets on their way into the greylist, a batch at a time: mail is never kept waiting for more
+/// than one of them.
+private struct GreylistTaking {
+  private let access: DaemonAccess
+  private var lines: [String] = []
+  private var bytes = 0
+  var bar: ProgressLine
+  private(set) var read = 0
+  private(set) var taken = 0
+  private(set) var forgotten = 0
+  private(set) var faulty = 0
+  /// The first ones.
+  private(set) var faults: [String] = []
+
+  init(_ access: DaemonAccess, total: Int?) {
+    self.access = access
+    bar = ProgressLine(total: total)
+  }
+
+  mutating func take(_ line: ImportedLine) throws {
+    read += 1
+    switch line {
+    case .record(let record):
+      let text = TripletCSV.line(record)
+      lines.append(text)
+      bytes += text.utf8.count
+      if lines.count >= GreylistRequest.batch.lines || bytes >= GreylistRequest.batch.bytes {
+        try send()
+      }
+    case .fault(let text):
+      faulty += 1
+      if faults.count < GreylistImport.toldFaults { faults.append(text) }
     }
+  }
+
+  /// Commits what was taken so far.
+  mutating func send() throws {
+    guard !lines.isEmpty else { return }
+    var sum = (0, 0)
+    try access.ask(.take(lines)) { row in
+      if case .taken(let taken, let forgotten) = row { sum = (taken, forgotten) }
+    }
+    taken += sum.0
+    forgotten += sum.1
+    lines.removeAll(keepingCapacity: true)
+    bytes = 0
+    bar.show(read)
   }
 }
