@@ -50,6 +50,7 @@ package enum Remedy: Sendable {
 package struct ReasonBook: Sendable {
   private var sentences: [String: [String: String]] = [:]
   private var remedies: [String: Remedy] = [:]
+  private var places: [String: Int] = [:]
 
   /// The book of these modules, whether they are on or off.
   package init(_ types: [any PolicyModule.Type]) {
@@ -59,7 +60,11 @@ package struct ReasonBook: Sendable {
   private mutating func add<M: PolicyModule>(_ type: M.Type) {
     sentences[M.Options.name] = M.reasons
     remedies[M.Options.name] = M.remedy
+    places[M.Options.name] = places.count
   }
+
+  /// Where a module stands in the order; behind all for one that this version does not know.
+  package func place(of module: String) -> Int { places[module] ?? places.count }
 
   /// The sentence of a code with its detail; the code itself for one that a later version made.
   package func sentence(module: String, code: String, detail: String?) -> String {

@@ -90,6 +90,66 @@ struct ExplanationTests {
         """))
   }
 
+  /// A held refusal is recorded when it is told, long after what was said before and after it.
+  @Test func modulesStandInTheirOrder() throws {
+    var entry = TrailEntry()
+    for (module, stage) in [
+      ("helo", "connect"), ("network", "connect"), ("later", "connect"), ("helo", "mail"),
+      ("banned_ips", "connect"), ("helo", "helo"),
+    ] {
+      var decision = TrailDecision()
+      decision.module = module
+      decision.stage = stage
+      decision.verdict = "proceed"
+      entry.decisions.append(decision)
+    }
+    let said = Explanation(entry, Self.book, .utc).lines.filter { $0.contains(" at ") }
+    #expect(
+      said == [
+        "network at CONNECT: nothing against it.", "banned_ips at CONNECT: nothing against it.",
+        "helo at CONNECT: nothing against it.", "later at CONNECT: nothing against it.",
+        "helo at HELO: nothing against it.", "helo at MAIL: nothing against it.",
+      ])
+  }
+
+  @Test func allowedMailIsSaidToBe() {
+    var entry = TrailEntry()
+    entry.ending = "accept"
+    var decision = TrailDecision()
+    decision.module = "allow"
+    decision.stage = "connect"
+    decision.verdict = "accept"
+    decision.effect = "enforced"
+    decision.code = "listed-client"
+    decision.detail = "192.0.2.0/24"
+    entry.decisions = [decision]
+    #expect(
+      Explanation(entry, Self.book, .utc).lines.last
+        == "The allow-list let it in; bmsd allow list shows the entry, bmsd allow remove ends it.")
+  }
+
+  @Test func tenThousandRecipientsAreStillRead() {
+    var entry = TrailEntry()
+    entry.ending = "tempfail"
+    entry.refusedRecipients = 10_000
+    entry.sender = "<a@example.com>"
+    for number in 0..<TransactionRecord.maximumDecisions {
+      var decision = TrailDecision()
+      decision.module = "greylist"
+      decision.stage = "rcpt"
+      decision.verdict = "tempfail"
+      decision.effect = "enforced"
+      decision.code = "new-triplet"
+      decision.detail = "192.0.2.0/24 a@example.com r\(number)@example.org"
+      decision.recipient = MailText("<r\(number)@example.org>")
+      entry.decisions.append(decision)
+    }
+    let lines = Explanation(entry, Self.book, .utc).lines
+    #expect(lines.joined(separator: "\n").utf8.count < 20_000)
+    #expect(lines.contains("    bmsd greylist pass a@example.com r0@example.org"))
+    #expect(lines.contains("    and 995 more like these"))
+  }
+
   @Test(
     arguments: [
       (

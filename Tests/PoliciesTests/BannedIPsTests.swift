@@ -144,6 +144,15 @@ struct BannedIPsTests {
       site.decisions(of: "banned_ips").contains { $0.verdict.reason?.code == "banned-client" })
   }
 
+  /// It would refuse the mail of those whom `only_to` spares.
+  @Test func onlyToBansNobody() throws {
+    let site = try ListHarness(
+      "[banned_ips]\nmode = enforce\nonly_to = b@local.test\n")
+    #expect(try site.outcome(from: "ban@example.com", unknown: 20) == "ban-earned")
+    #expect(site.bans.count == 0)
+    #expect(try site.outcome() == nil)
+  }
+
   @Test func observeCountsUnknownRecipients() throws {
     let site = try ListHarness("[banned_ips]\nmode = observe\n")
     #expect(try site.outcome(unknown: 9) == nil)

@@ -3,6 +3,7 @@
 
 internal import Addressing
 internal import Mail
+internal import Policies
 internal import Policy
 internal import Store
 
@@ -11,7 +12,7 @@ struct Advice {
   private let entry: TrailEntry
   private let book: ReasonBook
 
-  /// The most recipients for whom a command is printed.
+  /// The most recipients for whom a command is printed, and the most commands.
   private static let shown = 5
 
   init(_ entry: TrailEntry, _ book: ReasonBook) {
@@ -23,7 +24,7 @@ struct Advice {
     let stopped = entry.decisions.filter { $0.isActing && $0.isAgainst }
     let withheld = entry.decisions.filter(\.isWithheld)
     guard let chosen = stopped.isEmpty ? withheld.isEmpty ? nil : withheld : stopped else {
-      return ["Nothing was against it."]
+      return [ending]
     }
     let ours = chosen.filter { RunnerCode(rawValue: $0.code ?? "") != nil }
     let judged = chosen.filter { RunnerCode(rawValue: $0.code ?? "") == nil }
@@ -32,7 +33,11 @@ struct Advice {
       lines.append(
         stopped.isEmpty
           ? "To let such mail through when it is enforced:" : "To let such mail through:")
-      for command in unique(judged.flatMap(commands)) { lines.append("    \(command)") }
+      let commands = unique(judged.flatMap(commands))
+      for command in commands.prefix(Self.shown) { lines.append("    \(command)") }
+      if commands.count > Self.shown {
+        lines.append("    and \(commands.count - Self.shown) more like these")
+      }
       for change in unique(judged.map(change)) { lines.append("or \(change)") }
     }
     if !ours.isEmpty {
@@ -41,6 +46,20 @@ struct Advice {
           + "sender's next attempt passes.")
     }
     return lines
+  }
+
+  /// What is said where no module was against it.
+  private var ending: String {
+    let listed = entry.decisions.contains {
+      $0.isActing && $0.verdict == "accept" && $0.module == AllowListed.Options.name
+    }
+    if listed {
+      return "The allow-list let it in; bmsd allow list shows the entry, bmsd allow remove ends it."
+    }
+    switch entry.ending {
+    case "abandoned": return "Nothing was against it: it was given up by the other side."
+    default: return "Nothing was against it."
+    }
   }
 
   private func commands(against decision: TrailDecision) -> [String] {

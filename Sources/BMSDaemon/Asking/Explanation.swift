@@ -84,22 +84,34 @@ package struct Explanation {
     return lines.isEmpty ? ["No module had anything to say."] : lines
   }
 
-  /// Equal answers for several recipients, told once; in the order of stages.
-  private var groups: [(decision: TrailDecision, recipients: [MailText])] {
-    var groups: [(decision: TrailDecision, recipients: [MailText])] = []
-    for stage in Stage.allCases {
-      for decision in entry.decisions where decision.stage == stage.rawValue {
-        var bare = decision
-        bare.recipient = nil
-        bare.duration = 0
-        if let index = groups.firstIndex(where: { $0.decision == bare }) {
-          if let recipient = decision.recipient { groups[index].recipients.append(recipient) }
-        } else {
-          groups.append((bare, decision.recipient.map { [$0] } ?? []))
-        }
+  private typealias Group = (decision: TrailDecision, recipients: [MailText])
+
+  /// Equal answers for several recipients, told once; in the order of stages and modules, though a
+  /// held refusal was recorded only when it was told.
+  private var groups: [Group] {
+    var groups: [Group] = []
+    for decision in entry.decisions {
+      var bare = decision
+      bare.recipient = nil
+      bare.duration = 0
+      // What was told of so many recipients one by one, is told of the rest together.
+      let alike = groups.indices.filter { groups[$0].decision.isAlike(bare) }
+      let same = alike.first { groups[$0].decision == bare }
+      if let index = same ?? (alike.count >= Self.shown ? alike.last : nil) {
+        if let recipient = decision.recipient { groups[index].recipients.append(recipient) }
+      } else {
+        groups.append((bare, decision.recipient.map { [$0] } ?? []))
       }
     }
-    return groups
+    let stages = Dictionary(
+      uniqueKeysWithValues: Stage.allCases.enumerated().map { ($0.element.rawValue, $0.offset) })
+    func key(_ group: Group) -> (Int, Int) {
+      (stages[group.decision.stage] ?? stages.count, book.place(of: group.decision.module))
+    }
+    return groups.enumerated().sorted { first, second in
+      let (one, two) = (key(first.element), key(second.element))
+      return one == two ? first.offset < second.offset : one < two
+    }.map(\.element)
   }
 
   private func paragraph(_ decision: TrailDecision, _ recipients: [MailText]) -> [String] {
@@ -138,6 +150,13 @@ package struct Explanation {
 }
 
 extension TrailDecision {
+  /// Whether it says the same as `other`, but for its detail.
+  fileprivate func isAlike(_ other: TrailDecision) -> Bool {
+    var one = self
+    one.detail = other.detail
+    return one == other
+  }
+
   var isActing: Bool { effect == Decision.Effect.enforced.rawValue }
 
   /// What an acting verdict did.

@@ -30,7 +30,7 @@ package struct BannedIPs: PolicyModule {
       shipped: TimeSpan.days(1), unit: "d",
       help: """
         How long an earned ban lasts. An IPv6 client is banned with its /64, since it can take \
-        any address of that.
+        any address of that. With only_to, as in observe, nobody is banned: a ban holds for all.
         """)
     package let never = ConfigOption(
       "never", default: [] as Networks,
@@ -80,7 +80,8 @@ package struct BannedIPs: PolicyModule {
   package static var isForStrangersOnly: Bool { true }
   package static var needsStore: Bool { true }
 
-  let mode: Mode
+  /// Whether earned bans hold: one under `only_to` would hold for everybody's mail.
+  let makesBans: Bool
   let maximum: Int
   let banTime: Duration
   let never: Networks
@@ -89,7 +90,7 @@ package struct BannedIPs: PolicyModule {
   let bans: BanList?
 
   package init(_ settings: Settings<Options>, _ services: Services) throws(SetupError) {
-    mode = settings.mode
+    makesBans = settings.mode == .enforce && settings.onlyTo.items.isEmpty
     maximum = settings.maxDemerits
     banTime = settings.banTime.duration
     never = settings.never
@@ -148,12 +149,13 @@ package struct BannedIPs: PolicyModule {
       let unknown = max(0, t.unknownRecipients - counted)
       counted = t.unknownRecipients
       t.addDemerits(unknown)
-      if module.mode != .enforce { observed += unknown }
+      if !module.makesBans { observed += unknown }
       if earned == nil {
         earned = module.earned(ip, observed, t)
-        // In observe the demerits show what would happen; nobody is banned. It is banned once only:
-        // a ban that is removed by hand meanwhile must not come back when the client goes.
-        if module.mode == .enforce, let earned {
+        // In observe and under only_to the demerits show what would happen; nobody is banned. It is
+        // banned once only: a ban that is removed by hand meanwhile must not come back when the
+        // client goes.
+        if module.makesBans, let earned {
           module.bans?.ban(
             earned.party, for: module.banTime, reason: earned.reason, reference: "\(t.reference)")
         }
