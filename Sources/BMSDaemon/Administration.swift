@@ -5,7 +5,8 @@ package import Control
 package import Configuration
 internal import Glibc
 package import Environment
-internal import Store
+package import Policy
+package import Store
 
 /// What a command asks for. Served by the running daemon or, where it needs none, on the files.
 package enum AdministrationRequest: Codable, Sendable {
@@ -23,6 +24,9 @@ package enum AdministrationRequest: Codable, Sendable {
   case allowList
   case allowAdd(AllowAddition)
   case allowRemove(String)
+  /// The `TrailEntry` of a reference whose message is not written to the trail yet; status 1 when
+  /// there is none.
+  case unwritten(String)
   /// `GreylistRow`s.
   case greylist(GreylistRequest)
 }
@@ -33,6 +37,8 @@ package protocol RunningDaemon: Sendable {
   /// The configuration that connections begin with now.
   var configuration: Configuration { get }
   func reload() -> ControlEnd
+  /// What the trail will have of a message.
+  func unwritten(_ reference: Reference) -> TrailEntry?
   /// What differs between the running configuration and the file.
   func configDiff() -> (rows: [DifferenceRow], end: ControlEnd)
 }
@@ -87,6 +93,12 @@ package struct Administration: Sendable {
         return .well
       case .allowAdd(let addition): return try add(addition)
       case .allowRemove(let text): return try removeAllowed(text)
+      case .unwritten(let reference):
+        guard let entry = Reference(reference).flatMap({ daemon?.unwritten($0) }) else {
+          return ControlEnd(1)
+        }
+        try row(entry)
+        return .well
       case .greylist(let request): return try perform(request) { try row($0) }
       }
     } catch let end as ControlEnd {

@@ -7,8 +7,8 @@ internal import Environment
 internal import Glibc
 internal import Logging
 internal import Milter
-internal import Policy
-internal import Store
+package import Policy
+package import Store
 internal import Synchronization
 
 extension Daemon: RunningDaemon {
@@ -64,6 +64,8 @@ extension Daemon: RunningDaemon {
   }
 
   // MARK: questions
+
+  package func unwritten(_ reference: Reference) -> TrailEntry? { trail.unwritten(reference) }
 
   package func configDiff() -> (rows: [DifferenceRow], end: ControlEnd) {
     let file = readAgain()

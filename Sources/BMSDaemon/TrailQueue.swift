@@ -14,6 +14,8 @@ final class TrailQueue: Sendable {
   static let maximumBytes = 64 << 20
 
   private struct State: Sendable {
+    /// Messages that are not over, of which a client knows the reference.
+    var open: [Reference: TransactionRecord] = [:]
     var records: [TransactionRecord] = []
     var bytes = 0
     var loss: TrailLoss?
@@ -50,6 +52,7 @@ final class TrailQueue: Sendable {
     let record = record.withoutBodies
     let size = record.estimatedBytes
     return state.withLock { state in
+      state.open[record.reference] = nil
       guard state.records.count < Self.maximumCount, state.bytes + size <= Self.maximumBytes else {
         state.lose(
           TrailLoss(from: record.began, until: now, count: 1, why: "the queue was full"))
@@ -59,6 +62,22 @@ final class TrailQueue: Sendable {
       state.records.append(record)
       state.bytes += size
       return state.records.count
+    }
+  }
+
+  /// Keeps what is known of a message that goes on after a refusal.
+  func keepOpen(_ record: TransactionRecord) {
+    state.withLock { state in
+      guard state.open.count < Self.maximumCount else { return }
+      state.open[record.reference] = record
+    }
+  }
+
+  /// What is known of a message that is not written yet, and whether it is over.
+  func find(_ reference: Reference) -> (record: TransactionRecord, isOver: Bool)? {
+    state.withLock { state in
+      if let record = state.open[reference] { return (record, false) }
+      return state.records.last { $0.reference == reference }.map { ($0, true) }
     }
   }
 

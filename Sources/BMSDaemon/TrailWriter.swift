@@ -7,7 +7,7 @@ package import Environment
 internal import Glibc
 package import Logging
 package import Policy
-internal import Store
+package import Store
 internal import Synchronization
 
 /// The daemon's decision trail: takes records on the mail path, writes them on a thread of its own.
@@ -109,6 +109,20 @@ package final class TrailWriter: DecisionTrail {
     let count = queue.append(record, now: time.milliseconds)
     // The first one starts the pause, a full batch ends it.
     if count == 1 || count == Self.batch { wake.signal() }
+  }
+
+  package func refused(_ record: TransactionRecord) {
+    guard isOn.load(ordering: .relaxed) else { return }
+    queue.keepOpen(record)
+  }
+
+  /// What is known of a message of which nothing is written yet: it is not over, or its record
+  /// waits.
+  package func unwritten(_ reference: Reference) -> TrailEntry? {
+    guard let (record, isOver) = queue.find(reference) else { return nil }
+    var entry = TrailEntry(record, node: state.withLock { $0.settings?.node } ?? "")
+    if !isOver { entry.ending = TrailEntry.notOver }
+    return entry
   }
 
   /// Writes everything queued, trying for at most `limit`; what is left then is lost.

@@ -6,7 +6,7 @@
 /// SMTP text is bytes, not Unicode: turning 0xE9 into a `String` and back makes three other bytes
 /// of it, and the MTA would no longer recognise the recipient to delete or the header to change.
 /// So the bytes are kept as they came, and `description` is for people only.
-public struct MailText: Sendable, Hashable {
+public struct MailText: Codable, Sendable, Hashable {
   /// The bytes as they came, without a terminating NUL.
   public var bytes: [UInt8]
 

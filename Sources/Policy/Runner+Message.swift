@@ -87,7 +87,7 @@ extension Runner {
       path: path, parameters: Array(arguments.dropFirst()), mailbox: Mailbox(envelope: path))
     if let refusal = answerHeld(for: recipient, t) ?? decide(recipient, t) {
       message?.record.refusedRecipients += 1
-      message?.lastRefusal = refusal
+      told(refusal)
       return .refuse(refusal)
     }
     message?.record.recipients.append(path)
@@ -170,8 +170,17 @@ extension Runner {
     askData(t)
     guard let refusal = firstRefusal(from: .data, t) else { return .proceed }
     message?.isRefused = true
-    message?.lastRefusal = refusal
+    told(refusal)
     return .refuse(refusal)
+  }
+
+  /// The client knows the reference from now on, so the trail must, too.
+  private func told(_ refusal: SMTPReply) {
+    let isFirst = message?.lastRefusal == nil
+    message?.lastRefusal = refusal
+    guard isFirst, var record = message?.record else { return }
+    record.ending = .refused(refusal)
+    pipeline.services.trail.refused(record)
   }
 
   /// An MTA of protocol 2 or 3 sends no DATA: then the first step after it is the moment, and the

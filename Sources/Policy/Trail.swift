@@ -106,6 +106,13 @@ package struct TransactionRecord: Sendable {
 /// Where records go. Called on the mail path: must neither block nor fail.
 package protocol DecisionTrail: Sendable {
   func record(_ record: TransactionRecord)
+  /// A client was told a refusal, and with it the reference, of a message that is not over: `record`
+  /// is what is known so far, told once for a message.
+  func refused(_ record: TransactionRecord)
+}
+
+extension DecisionTrail {
+  package func refused(_ record: TransactionRecord) {}
 }
 
 /// Keeps the last records in memory.

@@ -6,7 +6,7 @@ package import Mail
 /// One message, or one connection without any, as the trail keeps it: plain columns.
 ///
 /// Bytes that came from a peer stay bytes. What is too long is cut when it is stored, see `Limit`.
-package struct TrailEntry: Sendable, Equatable {
+package struct TrailEntry: Codable, Sendable, Equatable {
   /// What bounds one entry, whatever a peer sends.
   package enum Limit {
     /// Bytes of a field, such as an address or a detail.
@@ -52,6 +52,9 @@ package struct TrailEntry: Sendable, Equatable {
   package var droppedDecisions = 0
   package var edits: [TrailEdit] = []
 
+  /// The ending of an entry that the daemon still works on; never stored.
+  package static let notOver = "not-over"
+
   package init() {}
 
   /// Whether anything of it was refused or deferred: such entries are kept for `keep_refused`.
@@ -61,7 +64,7 @@ package struct TrailEntry: Sendable, Equatable {
 }
 
 /// What one module said at one stage, and what became of it.
-package struct TrailDecision: Sendable, Equatable {
+package struct TrailDecision: Codable, Sendable, Equatable {
   package var stage = ""
   package var module = ""
   package var mode = ""
@@ -90,7 +93,7 @@ package struct TrailDecision: Sendable, Equatable {
 }
 
 /// One change to the message.
-package struct TrailEdit: Sendable, Equatable {
+package struct TrailEdit: Codable, Sendable, Equatable {
   /// `add header X`, `replace body`.
   package var kind: String
   /// What was put there, where that is short.

@@ -63,6 +63,17 @@ final class DaemonAccess {
     try ask(request, needsDaemon: needsDaemon, rows: NoRow.self) { _ in }
   }
 
+  /// What the running daemon knows of a message that is not in the trail yet; nil also where it
+  /// cannot be asked.
+  func unwritten(_ reference: Reference) -> TrailEntry? {
+    guard let client = try? ControlClient(path: socketPath) else { return nil }
+    var entry: TrailEntry?
+    _ = client.ask(AdministrationRequest.unwritten(reference.description)) { data in
+      entry = try? JSONDecoder().decode(TrailEntry.self, from: data)
+    }
+    return entry
+  }
+
   private struct NoRow: Codable {}
 
   private var socketPath: String { configuration.settings(ControlOptions.self).socket.path }

@@ -24,6 +24,8 @@ struct AdministrationTests {
         messages: 3, turnedAway: 4, isDraining: false, modules: [], bans: 0, allowed: 0,
         faults: faults)
     }
+    var unwritten: TrailEntry?
+    func unwritten(_ reference: Reference) -> TrailEntry? { unwritten }
     func reload() -> ControlEnd { ControlEnd(EX_CONFIG, ["bms.conf:3: what"]) }
     func configDiff() -> (rows: [DifferenceRow], end: ControlEnd) { ([], .well) }
   }

@@ -70,6 +70,19 @@ struct TrailWriterTests {
     #expect(entry.decisions.contains { $0.code == "numeric" && $0.place == "default" })
   }
 
+  @Test func knowsWhatIsNotWrittenYet() throws {
+    let writer = writer()
+    let record = try record()
+    #expect(writer.unwritten(record.reference) == nil)
+    writer.refused(record)
+    #expect(writer.unwritten(record.reference)?.ending == TrailEntry.notOver)
+    writer.record(record)
+    #expect(writer.unwritten(record.reference)?.ending == "reject")
+    writer.step()
+    #expect(writer.unwritten(record.reference) == nil)
+    #expect(try entries().map(\.ending) == ["reject"])
+  }
+
   @Test func keepsNothingWithoutASection() throws {
     let writer = TrailWriter(time: time, thread: false)
     writer.apply(Configuration(text: "", sections: BMSDaemon.sections), log: log.logger())

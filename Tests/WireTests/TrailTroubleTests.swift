@@ -108,6 +108,25 @@ extension WireTests {
       (MailText([0x3C] + Array(repeating: 0xE9, count: 10_240) + "@x.y>".utf8), false),
     ]
 
+    /// A client knows its reference with the answer; the administrator whom it calls must find it,
+    /// also while that client keeps its connection open.
+    @Test func aRefusalIsExplainedBeforeTheConnectionEnds() throws {
+      let daemon = try daemon()
+      let session = try daemon.client()
+      _ = try session.mail(["<a@example.com>"])
+      let reply = "\(try session.rcpt(["<b@local.test>"]))"
+      let reference = try #require(reply.firstMatch(of: /\(ref ([0-9A-Z]{10})/)?.1)
+      let open = try daemon.command("explain", String(reference))
+      #expect(open.output.contains("It is not over: the client is still there."), "\(open)")
+      #expect(open.output.contains("    bmsd greylist pass a@example.com b@local.test\n"))
+      try session.quit(waiting: true)
+      let waiting = try daemon.command("explain", String(reference))
+      #expect(waiting.output.contains("It was deferred"), "\(waiting)")
+      daemon.end(SIGTERM)
+      let over = try daemon.command("explain", String(reference))
+      #expect(over.output == waiting.output)
+    }
+
     /// Each of them waits, is in trail, log and greylist as one line, and the command that explain
     /// prints lets it through, when a shell takes it as it stands.
     @Test func addressesOfAnyKind() throws {

@@ -60,6 +60,7 @@ package struct Explanation {
       case "hold": "It was put into the hold queue."
       case "reject": "It was refused."
       case "tempfail": "It was deferred: the sender may try again."
+      case TrailEntry.notOver: "It is not over: the client is still there."
       case "abandoned": "The client or the MTA gave up before it was complete."
       default: "It ended so: \(entry.ending)."
       }

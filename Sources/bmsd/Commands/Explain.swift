@@ -26,10 +26,14 @@ struct Explain: ParsableCommand {
   @Flag(help: "One JSON object an entry.") var json = false
 
   func run() throws {
-    let (reader, configuration) = try config.openTrail()
     let question = TrailQuestion(name)
+    // Asked first: who opens the trail may no longer be allowed to, and what is not over yet may be
+    // written meanwhile.
+    let unwritten = question.reference.flatMap { try? DaemonAccess(config).unwritten($0) }
+    let (reader, configuration) = try config.openTrail()
     try Trail.reading {
-      let entries = try question.entries(in: reader)
+      var entries = try question.entries(in: reader)
+      if entries.isEmpty, let unwritten { entries = [unwritten] }
       guard !entries.isEmpty else {
         let options = configuration.settings(TrailOptions.self)
         let lines = try question.reasonsForNothing(
