@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+/// How far a message is looked into. What lies beyond a limit is reported as not inspected; the rest
+/// of the message is still read.
+package struct MIMELimits: Sendable, Equatable {
+  /// Parts within parts, the message itself being the first.
+  package var depth = 100
+  /// Parts of one message, those of all its readings together.
+  package var parts = 10_000
+  /// Bytes of one header.
+  package var headerBytes = 1 << 20
+  /// Fields of one header that describe content, and names that one part may have.
+  package var namesPerPart = 1_000
+  /// Bytes of all encoded messages and multiparts together, decoded.
+  package var decodedBytes = 128 << 20
+  /// Lines that could be delimiters, in each piece of contiguous text.
+  package var delimiters = 200_000
+  /// Ways in which one part may be read.
+  package var readings = 16
+  /// Bytes looked at, as a multiple of the size of the message. It bounds what readings of readings
+  /// of odd messages may cost; an ordinary one takes 2 to 5.
+  package var work = 64
+
+  /// The limits that hold by default.
+  package init() {}
+}
+
+/// The limit that kept a part from being inspected.
+package enum MIMELimit: String, Sendable, Hashable, CaseIterable {
+  case depth, parts, header, names, decoded, delimiters, readings, work
+}

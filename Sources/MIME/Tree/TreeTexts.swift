@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+/// Where a decoded text comes from.
+package struct TextSource: Sendable, Hashable {
+  /// The text that holds it encoded.
+  package var buffer: Int
+  /// The encoded bytes.
+  package var range: Range<Int>
+  /// How they are encoded.
+  package var encoding: TransferEncoding
+  /// The charset that was made UTF-8, nil where bytes stayed as they are.
+  package var charset: String?
+}
+
+/// The texts that parts are in, what was found in them, and what looking at them has cost.
+struct TreeTexts {
+  private(set) var buffers: [MessageBytes]
+  /// Where each text comes from, nil for the message.
+  private(set) var sources: [TextSource?] = [nil]
+  private let limits: MIMELimits
+  private var lines: [Key: StructuralLines] = [:]
+  private var decoded: [DecodedKey: Int] = [:]
+  private var census: [Int: LineEndCensus] = [:]
+  private var decodedBytes = 0
+  private var workLeft: Int
+
+  private struct Key: Hashable {
+    var buffer: Int
+    var ends: LineEnds
+  }
+
+  private struct DecodedKey: Hashable {
+    var buffer: Int
+    var range: Range<Int>
+    var encoding: TransferEncoding
+  }
+
+  init(message: MessageBytes, limits: MIMELimits) {
+    buffers = [message]
+    self.limits = limits
+    // A small message may take what it takes.
+    let (work, isHuge) = message.count.multipliedReportingOverflow(by: max(1, limits.work))
+    workLeft = isHuge ? Int.max : max(work, 1 << 22)
+  }
+
+  /// Whether more may be looked at.
+  var isExhausted: Bool { workLeft <= 0 }
+
+  /// Counts bytes looked at.
+  mutating func charge(_ bytes: Int) { workLeft = max(0, workLeft &- max(0, bytes)) }
+
+  subscript(buffer: Int) -> MessageBytes {
+    buffers.indices.contains(buffer) ? buffers[buffer] : MessageBytes([])
+  }
+
+  /// The structural lines of a text.
+  mutating func structure(_ buffer: Int, _ ends: LineEnds) -> StructuralLines {
+    let key = Key(buffer: buffer, ends: ends)
+    if let known = lines[key] { return known }
+    charge(self[buffer].count)
+    let found = StructuralLines(self[buffer], ends, limit: limits.delimiters)
+    lines[key] = found
+    return found
+  }
+
+  /// The ways to tell the lines of a text, the commonest first.
+  mutating func lineEnds(_ buffer: Int) -> [LineEnds] {
+    let known = census[buffer] ?? ByteLoops.lineEnds(of: self[buffer].bytes)
+    if census[buffer] == nil { charge(self[buffer].count / 8) }
+    census[buffer] = known
+    var readings = [LineEnds.lf]
+    if known.hasBareReturns { readings.append(.any) }
+    if known.hasMixedFeeds { readings.append(.crlf) }
+    return readings
+  }
+
+  /// The text that a range decodes to; nil when it would exceed the limit.
+  mutating func decode(_ buffer: Int, _ range: Range<Int>, _ encoding: TransferEncoding) -> Int? {
+    let key = DecodedKey(buffer: buffer, range: range, encoding: encoding)
+    if let known = decoded[key] { return known }
+    charge(range.count)
+    var decoder = ContentDecoder(self[buffer], range, encoding)
+    guard let content = decoder.content(limit: limits.decodedBytes &- decodedBytes) else {
+      return nil
+    }
+    append(
+      content, from: TextSource(buffer: buffer, range: range, encoding: encoding, charset: nil))
+    decoded[key] = buffers.count &- 1
+    return buffers.count &- 1
+  }
+
+  /// The text in UTF-8 that a range decodes to in a charset that hides ASCII.
+  mutating func decode(
+    _ buffer: Int, _ range: Range<Int>, _ encoding: TransferEncoding, charset: String
+  ) -> Int? {
+    charge(range.count &* 4)
+    // UTF-8 can take up to three bytes for one in the other charset.
+    let limit = (limits.decodedBytes &- decodedBytes) / 3
+    var decoder = ContentDecoder(self[buffer], range, encoding)
+    guard let content = decoder.content(limit: limit) else { return nil }
+    append(
+      Array(Charset.text(content, label: charset).utf8),
+      from: TextSource(buffer: buffer, range: range, encoding: encoding, charset: charset))
+    return buffers.count &- 1
+  }
+
+  private mutating func append(_ content: [UInt8], from source: TextSource) {
+    decodedBytes &+= content.count
+    buffers.append(MessageBytes(content))
+    sources.append(source)
+  }
+
+  /// Drops the last text if it is `buffer`, which nothing refers to.
+  mutating func forget(_ buffer: Int) {
+    guard buffer == buffers.count &- 1, buffer > 0 else { return }
+    decodedBytes &-= self[buffer].count
+    buffers.removeLast()
+    sources.removeLast()
+    decoded = decoded.filter { $0.value != buffer }
+    census[buffer] = nil
+    lines = lines.filter { $0.key.buffer != buffer }
+  }
+}
