@@ -46,11 +46,15 @@ let package = Package(
   targets: [
     // C: only the library that owns it imports it.
     .target(name: "CMilter", linkerSettings: [.linkedLibrary("milter")]),
+    .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
 
     // Libraries: each answers one question and knows no policy.
     target("Addressing"),
     target("Environment"),
     target("Mail"),
+    target("MIME", ["Mail"]),
+    target("Archives", ["CArchive"]),
+    target("Attachments", ["MIME", "Archives", "Mail"]),
     target("Milter", ["CMilter", "Mail", "Addressing"]),
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
@@ -78,6 +82,9 @@ let package = Package(
 
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
+    tests("MIMETests", ["MIME", "Mail"]),
+    tests("ArchivesTests", ["Archives"]),
+    tests("AttachmentsTests", ["Attachments", "Archives", "MIME", "Mail"]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),
     tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),

@@ -116,7 +116,8 @@ extension ReadingTests {
       begin 644
       """,
       [
-        "0 text/plain \"see\r\nbegin 644 a.exe\r\n%:&5L;&\\\r\n`\r\nend\r\n\"", "1 embedded \"hello\"",
+        "0 text/plain \"see\r\nbegin 644 a.exe\r\n%:&5L;&\\\r\n`\r\nend\r\n\"",
+        "1 embedded \"hello\"",
         "2 embedded \"hello\"", "3 embedded \"x\r\n=yend size=1\r\n\"", "4 embedded \"\"",
       ]),
     .init(
@@ -158,7 +159,8 @@ extension ReadingTests {
       U3ViamVjdDogeA0KQ29udGVudC1UeXBlOiB0ZXh0L2h0bWwNCg0KaGVsbG8=
       """, ["0 message", "0.0 text/html \"hello\""]),
     .init(
-      "delivery status", "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\nAction: x",
+      "delivery status",
+      "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\nAction: x",
       ["0 message/delivery-status \"Reporting-MTA: dns; x\r\n\r\nAction: x\""]),
   ]
 }

@@ -150,7 +150,8 @@ struct ReadingCase: Sendable, CustomTestStringConvertible {
       """,
       ["0 multipart", "1 multipart", "1.1 text/plain \"1\"", "2 text/plain \"2\""]),
     .init(
-      "boundary missing", "Content-Type: multipart/mixed\n\n--a\nContent-Type: text/html\n\n1\n--a--\n",
+      "boundary missing",
+      "Content-Type: multipart/mixed\n\n--a\nContent-Type: text/html\n\n1\n--a--\n",
       ["0 multipart", "1 text/html \"1\""], [.guessedBoundary]),
     .init(
       "boundary empty",
@@ -244,7 +245,10 @@ struct ReadingCase: Sendable, CustomTestStringConvertible {
     .init(
       "parts in other type",
       "Content-Type: text/plain; boundary=a\n\n--a\nContent-ID: 1\n\n1\n--a--\n",
-      ["0 multipart", "1 text/plain \"1\"", "0b text/plain \"--a\r\nContent-ID: 1\r\n\r\n1\r\n--a--\r\n\""],
+      [
+        "0 multipart", "1 text/plain \"1\"",
+        "0b text/plain \"--a\r\nContent-ID: 1\r\n\r\n1\r\n--a--\r\n\"",
+      ],
       [.partsInOtherType]),
   ]
 

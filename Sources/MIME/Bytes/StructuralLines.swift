@@ -44,7 +44,8 @@ struct StructuralLines: Equatable {
 
   /// The noted places of `list` inside a range.
   static func places(_ list: [Int], in range: Range<Int>) -> ArraySlice<Int> {
-    list[firstPlace(list, notBelow: range.lowerBound)..<firstPlace(list, notBelow: range.upperBound)]
+    list[
+      firstPlace(list, notBelow: range.lowerBound)..<firstPlace(list, notBelow: range.upperBound)]
   }
 
   /// The index of the first element that is not below `bound`, by halving.

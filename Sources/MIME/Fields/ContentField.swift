@@ -32,8 +32,11 @@ package enum ContentFieldName: String, Sendable, CaseIterable {
     case 12: found = .type
     case 16: found = .location
     case 19:
-      found = name.last.map { $0 | 0x20 == 0x6E } == true && name.dropFirst(9).first
-        .map { $0 | 0x20 == 0x69 } == true ? .disposition : .description
+      found =
+        name.last.map { $0 | 0x20 == 0x6E } == true
+          && name.dropFirst(9).first
+            .map { $0 | 0x20 == 0x69 } == true
+        ? .disposition : .description
     case 25: found = .transferEncoding
     default: return nil
     }

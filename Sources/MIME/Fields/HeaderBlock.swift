@@ -127,7 +127,7 @@ struct HeaderReader {
 
   // RFC 5322 §2.2: field-name ":" field-body; §4.5 (obsolete) white space before the colon.
   /// The field that begins on a line, nil when none can.
-  private func field(on line: Line) -> FieldPosition? {
+  func field(on line: Line) -> FieldPosition? {
     var end = line.content.lowerBound
     // Names are short; a long line without a colon shall not be searched whole for one.
     while end < line.content.upperBound, let byte = buffer[end], byte > 0x20, byte != 0x3A,

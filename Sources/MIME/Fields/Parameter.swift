@@ -87,14 +87,14 @@ private struct ParameterScanner {
     let name = rest.prefix {
       $0 != Self.equals && $0 != Self.semicolon && $0 != Self.quote && !$0.isSpace
     }
-    var behind = rest[name.endIndex...]
-    behind = behind.drop(while: \.isSpace)
-    guard behind.first == Self.equals else {
+    rest = rest[name.endIndex...]
+    skipSpaceAndComments()
+    guard rest.first == Self.equals else {
       // No name: what stands up to the next semicolon is a value.
       rest = start
       return RawParameter(name: "", values: value())
     }
-    rest = behind.dropFirst().drop(while: \.isSpace)
+    rest = rest.dropFirst().drop(while: \.isSpace)
     var parameter = Self.named(name)
     parameter.values = value()
     return parameter
@@ -131,6 +131,8 @@ private struct ParameterScanner {
       values.append(Array(trimmed))
       values.append(Array(Self.withoutComments(trimmed).trimmed))
     }
+    // A comment before the value is no value.
+    if token.isEmpty, values.count > 1 { values = values.dropFirst().reversed() }
     return values
   }
 

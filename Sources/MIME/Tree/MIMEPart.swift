@@ -89,8 +89,11 @@ package struct MIMEPart: Sendable {
 
   /// The readings of the same bytes share the group.
   let group: Int
-  /// Whether the part comes from a `name` that says it is a message, not from its type.
-  var isMessageByName: Bool { kind == .message && !type.isMessage }
+  /// Whether its content is a file by itself: a leaf, data in text, or a message by its name only,
+  /// which some programs give out as a file.
+  package var holdsContent: Bool {
+    kind == .leaf || kind == .embedded || kind == .message && !type.isMessage
+  }
 }
 
 extension MIMEPart {

@@ -84,7 +84,9 @@ extension MIMETree {
       // The message and the message in a message have no number of their own in IMAP.
       if prefix == "0", part.kind != .message {
         prefix = ""
-      } else if prefix.hasSuffix(".0") { prefix.removeLast(2) }
+      } else if prefix.hasSuffix(".0") {
+        prefix.removeLast(2)
+      }
       if !prefix.isEmpty { prefix += "." }
       var counter = 0
       var group: Int?

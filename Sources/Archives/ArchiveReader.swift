@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+/// A kind of archive: how it is recognised and read. Others than zip find their place here.
+protocol ArchiveFormat {
+  /// Lists what is in `data`; archives in it go to `session` to be read next.
+  static func list(_ data: [UInt8], depth: Int, _ session: inout ArchiveSession)
+}
+
+/// Lists archives in attachments.
+package enum ArchiveReader {
+  /// Names of files end so that programs open as zip.
+  package static let extensions: Set<String> = [
+    "zip", "zipx", "jar", "war", "ear", "apk", "xpi", "crx", "whl", "epub", "kmz", "nupkg", "vsix",
+  ]
+
+  /// Lists what is in `data`, whatever stands before and behind the archive in it.
+  package static func list(
+    _ data: [UInt8], limits: ArchiveLimits = ArchiveLimits()
+  ) -> ArchiveListing {
+    var session = ArchiveSession(limits: limits)
+    session.queue(data, depth: 1)
+    while let next = session.pending.popLast() {
+      guard session.listing.members.count < limits.entries else { break }
+      Zip.list(next.data, depth: next.depth, &session)
+    }
+    return session.listing
+  }
+
+  /// Whether a name, cleaned and in lower case, says that it is a zip archive.
+  package static func isArchive(named name: String) -> Bool { isArchiveName(Array(name.utf8)) }
+
+  /// Whether the last part of a path says that it is a zip archive.
+  static func isArchiveName(_ path: [UInt8]) -> Bool {
+    guard let dot = path.lastIndex(of: UInt8(ascii: ".")) else { return false }
+    // White space at the end of a name goes where the file is made.
+    let end = path[(dot &+ 1)...].prefix(8).filter { $0 > 0x20 }
+    return extensions.contains(String(decoding: end, as: UTF8.self).lowercased())
+  }
+}
+
+/// The reading of one attachment: what was found, what is left to read, what is left to spend.
+struct ArchiveSession {
+  /// Of a longer path the end is kept, where its extension is.
+  static let longestPath = 4096
+
+  let limits: ArchiveLimits
+  var listing = ArchiveListing()
+  fileprivate(set) var pending: [(data: [UInt8], depth: Int)] = []
+  private var seen: Set<ArchiveMember> = []
+  private(set) var bytesLeft: Int
+
+  init(limits: ArchiveLimits) {
+    self.limits = limits
+    bytesLeft = limits.bytes
+  }
+
+  /// Takes an archive to be read.
+  mutating func queue(_ data: [UInt8], depth: Int) {
+    if depth > limits.depth {
+      listing.problems.insert(.tooDeep)
+    } else {
+      pending.append((data, depth))
+    }
+  }
+
+  /// Takes a member; false when there is no room for another.
+  mutating func add(_ path: [UInt8], depth: Int) -> Bool {
+    let member = ArchiveMember(path: Array(path.suffix(Self.longestPath)), depth: depth)
+    guard !seen.contains(member) else { return true }
+    guard listing.members.count < limits.entries else {
+      listing.problems.insert(.tooManyEntries)
+      return false
+    }
+    if path.isEmpty { listing.problems.insert(.unreadableName) }
+    seen.insert(member)
+    listing.members.append(member)
+    return true
+  }
+
+  /// Pays for decompressed bytes; false when there are none left.
+  mutating func spend(_ bytes: Int) -> Bool {
+    bytesLeft &-= bytes
+    guard bytesLeft >= 0 else {
+      bytesLeft = 0
+      listing.problems.insert(.tooLarge)
+      return false
+    }
+    return true
+  }
+}
