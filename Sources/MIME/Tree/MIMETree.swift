@@ -67,6 +67,22 @@ package struct MIMETree: Sendable {
   }
 }
 
+extension MIMETree {
+  /// The header of a message as an MTA sees it, which ends at the first empty line, and where the
+  /// body begins.
+  package static func split(_ message: [UInt8]) -> (header: Range<Int>, bodyStart: Int) {
+    let text = MessageBytes(message)
+    let whole = 0..<text.count
+    var start = 0
+    while start < text.count {
+      let line = text.line(at: start, in: whole, .lf)
+      if line.content.isEmpty { return (0..<start, line.next) }
+      start = line.next
+    }
+    return (whole, text.count)
+  }
+}
+
 extension MIMEPart {
   /// Whether mail programs can see the part differently.
   package var isAmbiguous: Bool {
