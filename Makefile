@@ -7,7 +7,7 @@ SOURCES = Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build demo test unit-test end-to-end benchmark lint module regenerate
+.PHONY: help deps build demo test unit-test end-to-end benchmark lint module regenerate mime-benchmark
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ end-to-end: ## real Postfix and Sendmail; needs `make build`
 
 benchmark: ## what a greylist check costs at 1,000 and 1,000,000 triplets
 	$(SWIFT) run -c release GreylistBenchmark
+
+mime-benchmark: ## what it costs to take a message apart and to inspect its names
+	$(SWIFT) run -c release MIMEBenchmark
 
 lint: ## formatting and documentation of the Swift sources
 	$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)

@@ -69,7 +69,8 @@ let package = Package(
     // The daemon and its command line.
     target("BMSDaemon", libraries + ["Control", "Policy", "Policies"]),
     .executableTarget(
-      name: "bmsd", dependencies: daemon + [argumentParser], swiftSettings: strict),
+      name: "bmsd", dependencies: daemon + ["MIME", "Archives", "Attachments", argumentParser],
+      swiftSettings: strict),
 
     // What the tests of several targets share: conversations, clocks and files of their own.
     .target(
@@ -79,6 +80,10 @@ let package = Package(
     .executableTarget(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
+
+    .executableTarget(
+      name: "MIMEBenchmark", dependencies: ["MIME", "Archives", "Attachments"],
+      path: "Tests/Benchmarks/MIME", swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),

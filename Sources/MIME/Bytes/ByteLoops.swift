@@ -17,49 +17,30 @@ enum ByteLoops {
     }
   }
 
-  /// Which line ends occur.
-  static func lineEnds(of bytes: [UInt8]) -> LineEndCensus {
+  /// How many CR there are, and how many of them have an LF behind them.
+  static func returns(in bytes: [UInt8]) -> (all: Int, beforeFeed: Int) {
     bytes.withUnsafeBytes { memory in
-      var census = LineEndCensus()
-      guard let base = memory.baseAddress, memchr(base, 0x0D, memory.count) != nil else {
-        return census
+      guard let base = memory.baseAddress else { return (0, 0) }
+      var all = 0
+      var beforeFeed = 0
+      var from = 0
+      while from < memory.count, let found = memchr(base + from, 0x0D, memory.count &- from) {
+        from = base.distance(to: UnsafeRawPointer(found)) &+ 1
+        all &+= 1
+        if from < memory.count, memory[from] == 0x0A { beforeFeed &+= 1 }
       }
-      // Sums without branches become vector instructions; sums in bytes fill a whole vector.
-      var start = 0
-      while start < memory.count {
-        let end = min(start &+ 255, memory.count)
-        var returns: UInt8 = 0
-        var feeds: UInt8 = 0
-        var pairs: UInt8 = 0
-        let inner = min(end, memory.count &- 1)
-        for index in start..<max(start, inner) {
-          let isReturn: UInt8 = memory[index] == 0x0D ? 1 : 0
-          let isFeed: UInt8 = memory[index] == 0x0A ? 1 : 0
-          let isFeedNext: UInt8 = memory[index &+ 1] == 0x0A ? 1 : 0
-          returns &+= isReturn
-          feeds &+= isFeed
-          pairs &+= isReturn & isFeedNext
-        }
-        if inner < end {
-          returns &+= memory[inner] == 0x0D ? 1 : 0
-          feeds &+= memory[inner] == 0x0A ? 1 : 0
-        }
-        census.returns &+= Int(returns)
-        census.feeds &+= Int(feeds)
-        census.pairs &+= Int(pairs)
-        start = end
-      }
-      return census
+      return (all, beforeFeed)
     }
   }
 
   /// Calls `note` with the start of each line that begins with two hyphens (true), or with what can
-  /// begin a file inside text (false).
+  /// begin a file inside text (false); gives the number of LF.
   static func forEachStructuralLine(
     in bytes: [UInt8], _ ends: LineEnds, note: (_ start: Int, _ isHyphens: Bool) -> Void
-  ) {
+  ) -> Int {
     bytes.withUnsafeBytes { memory in
-      guard let base = memory.baseAddress else { return }
+      guard let base = memory.baseAddress else { return 0 }
+      var feeds = 0
       let count = memory.count
       func look(_ start: Int) {
         guard start &+ 2 <= count else { return }
@@ -73,16 +54,19 @@ enum ByteLoops {
       look(0)
       if ends == .any {
         for index in 0..<count where memory[index] == 0x0A || memory[index] == 0x0D {
+          if memory[index] == 0x0A { feeds &+= 1 }
           look(index &+ 1)
         }
-        return
+        return feeds
       }
       var from = 0
       while from < count, let found = memchr(base + from, 0x0A, count &- from) {
         from = base.distance(to: UnsafeRawPointer(found)) &+ 1
+        feeds &+= 1
         if ends == .crlf, from < 2 || memory[from &- 2] != 0x0D { continue }
         look(from)
       }
+      return feeds
     }
   }
 

@@ -1,21 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-/// How many line ends of each kind there are.
-struct LineEndCensus: Equatable {
-  /// All CR.
-  var returns = 0
-  /// All LF.
-  var feeds = 0
-  /// CR followed by LF.
-  var pairs = 0
-
-  /// Whether there is a CR without LF.
-  var hasBareReturns: Bool { returns > pairs }
-  /// Whether LF stands with a CR before it in some places and without in others.
-  var hasMixedFeeds: Bool { pairs > 0 && feeds > pairs }
-}
-
 /// Where the lines begin that can matter to the structure of a text.
 struct StructuralLines: Equatable {
   /// Lines that begin with two hyphens: all that can be delimiters (RFC 2046 §5.1.1).
@@ -24,13 +9,15 @@ struct StructuralLines: Equatable {
   private(set) var begins: [Int] = []
   /// Whether there are more than were noted.
   private(set) var isOverLimit = false
+  /// The number of LF in the text.
+  private(set) var feeds = 0
 
   /// Notes at most `limit` lines of each kind.
   init(_ buffer: MessageBytes, _ ends: LineEnds, limit: Int) {
     var hyphens: [Int] = []
     var begins: [Int] = []
     var isOverLimit = false
-    ByteLoops.forEachStructuralLine(in: buffer.bytes, ends) { start, isHyphens in
+    feeds = ByteLoops.forEachStructuralLine(in: buffer.bytes, ends) { start, isHyphens in
       if (isHyphens ? hyphens.count : begins.count) >= limit {
         isOverLimit = true
       } else if isHyphens {

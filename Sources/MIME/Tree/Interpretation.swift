@@ -17,6 +17,7 @@ struct Interpretation {
   }
 
   var header: HeaderBlock
+  var names: [PartName]
   var type: ContentType
   var hasType: Bool
   var encoding: TransferEncoding

@@ -24,6 +24,7 @@ struct PartReader {
       texts.charge((header.bodyStart &- part.range.lowerBound) &* 2)
       let types = Self.types(in: header, buffer)
       let (encodings, difference) = Self.encodings(in: header, buffer)
+      let (names, nameFindings) = Self.names(of: header, in: buffer, limit: limits.namesPerPart)
       if Set(types.map(\.name)).count > 1 { add(.ambiguous(.contentTypes)) }
       if let difference { add(.ambiguous(difference)) }
       for (typeIndex, type) in (types.isEmpty ? [part.standardType] : types).enumerated() {
@@ -32,8 +33,8 @@ struct PartReader {
             header.ambiguity ?? (typeIndex > 0 ? .contentTypes : nil)
             ?? (encodingIndex > 0 ? difference : nil)
           let base = Interpretation(
-            header: header, type: type, hasType: !types.isEmpty, encoding: encoding,
-            structure: .leaf, difference: ambiguity)
+            header: header, names: names, type: type, hasType: !types.isEmpty, encoding: encoding,
+            structure: .leaf, difference: ambiguity, findings: nameFindings)
           interpret(base, &texts)
         }
       }
@@ -71,7 +72,7 @@ struct PartReader {
       if interpretations.count > before, base.type.isMultipart { return }
     }
     // Mail programs open an attached .eml as a message, whatever its type.
-    if base.type.isMessage || Self.saysMessage(texts[part.buffer], base.header, limits) {
+    if base.type.isMessage || Self.sayMessage(base.names) {
       messages(in: base, body, &texts)
     } else {
       add(base)
@@ -217,18 +218,17 @@ extension PartReader {
   private static let mostFields = 8
 
   /// Whether a name says that the content is a message: `.eml`, `.mht`.
-  private static func saysMessage(
-    _ buffer: MessageBytes, _ header: HeaderBlock, _ limits: MIMELimits
-  ) -> Bool {
-    guard !header.fields.isEmpty else { return false }
-    return names(of: header, in: buffer, limit: limits.namesPerPart).names.contains { name in
-      let end = name.text.lowercased().suffix(8)
-      return [".eml", ".mht", ".mhtml", ".nws"].contains { end.hasSuffix($0) }
+  private static func sayMessage(_ names: [PartName]) -> Bool {
+    names.contains { name in
+      let end = name.text.utf8.suffix(6).map(\.lowercasedASCII)
+      return [".eml", ".mht", ".mhtml", ".nws"].contains {
+        end.suffix($0.utf8.count).elementsEqual($0.utf8)
+      }
     }
   }
 
   /// Every name that the fields give the content.
-  static func names(
+  private static func names(
     of header: HeaderBlock, in buffer: MessageBytes, limit: Int
   ) -> (names: [PartName], findings: [PartFinding]) {
     var collector = NameCollector(limit: limit)

@@ -73,14 +73,13 @@ struct TreeBuilder {
   ) -> Int {
     let id = parts.count
     let header = interpretation.header
-    let (names, findings) = PartReader.names(
-      of: header, in: texts[pending.buffer], limit: limits.namesPerPart)
     var part = MIMEPart(
       id: id, parent: pending.parent, depth: pending.depth, buffer: pending.buffer,
       range: pending.range, outer: pending.outer, header: header.range,
       body: MessageBytes.range(header.bodyStart, pending.range.upperBound),
       fields: header.fields, type: interpretation.type, hasType: interpretation.hasType,
-      encoding: interpretation.encoding, lineEnds: pending.ends, names: names, kind: .leaf,
+      encoding: interpretation.encoding, lineEnds: pending.ends, names: interpretation.names,
+      kind: .leaf,
       reading: pending.reading &+ index,
       difference: interpretation.difference ?? pending.difference, group: groups)
     switch interpretation.structure {
@@ -92,7 +91,7 @@ struct TreeBuilder {
       if !split.hasEnd { part.note(.missingEnd) }
       if split.hasPartsBehindEnd { part.note(.ambiguous(.partsBehindEnd)) }
     }
-    for finding in interpretation.findings + findings { part.note(finding) }
+    for finding in interpretation.findings { part.note(finding) }
     if let limit = header.limit { part.note(.notInspected(limit)) }
     if part.type.name == "message/partial" { part.note(.partialMessage) }
     if part.type.name == "message/external-body" { part.note(.externalBody) }

@@ -21,7 +21,7 @@ struct TreeTexts {
   private let limits: MIMELimits
   private var lines: [Key: StructuralLines] = [:]
   private var decoded: [DecodedKey: Int] = [:]
-  private var census: [Int: LineEndCensus] = [:]
+  private var lineEnds: [Int: [LineEnds]] = [:]
   private var decodedBytes = 0
   private var workLeft: Int
 
@@ -66,13 +66,22 @@ struct TreeTexts {
 
   /// The ways to tell the lines of a text, the commonest first.
   mutating func lineEnds(_ buffer: Int) -> [LineEnds] {
-    let known = census[buffer] ?? ByteLoops.lineEnds(of: self[buffer].bytes)
-    if census[buffer] == nil { charge(self[buffer].count / 8) }
-    census[buffer] = known
+    if let known = lineEnds[buffer] { return known }
+    charge(self[buffer].count)
+    let returns = ByteLoops.returns(in: self[buffer].bytes)
     var readings = [LineEnds.lf]
-    if known.hasBareReturns { readings.append(.any) }
-    if known.hasMixedFeeds { readings.append(.crlf) }
+    if returns.all > returns.beforeFeed { readings.append(.any) }
+    // Where the first line ends in LF, nobody waits for CR.
+    let hasBareFeeds = structure(buffer, .lf).feeds > returns.beforeFeed
+    if returns.beforeFeed > 0, hasBareFeeds, startsWithPair(buffer) { readings.append(.crlf) }
+    lineEnds[buffer] = readings
     return readings
+  }
+
+  private func startsWithPair(_ buffer: Int) -> Bool {
+    let text = self[buffer]
+    guard let feed = text.firstIndex(of: 0x0A, in: 0..<text.count) else { return false }
+    return feed > 0 && text[feed &- 1] == 0x0D
   }
 
   /// The text that a range decodes to; nil when it would exceed the limit.
@@ -118,7 +127,7 @@ struct TreeTexts {
     buffers.removeLast()
     sources.removeLast()
     decoded = decoded.filter { $0.value != buffer }
-    census[buffer] = nil
+    lineEnds[buffer] = nil
     lines = lines.filter { $0.key.buffer != buffer }
   }
 }
