@@ -142,6 +142,18 @@ extension ReadingTests {
 
   static let otherTypes: [ReadingCase] = [
     .init(
+      "encoded parts in an encoded text",
+      """
+      Content-Type: text/plain; boundary=a
+      Content-Transfer-Encoding: base64
+
+      LS1hDQpDb250ZW50LUlEOiAxDQoNCmhlbGxvDQotLWEtLQ0K
+      """,
+      [
+        "0 multipart", "1 text/plain \"hello\"",
+        "0b text/plain \"--a\r\nContent-ID: 1\r\n\r\nhello\r\n--a--\r\n\"",
+      ], [.partsInOtherType]),
+    .init(
       "partial message",
       "Content-Type: message/partial; id=x; number=1; total=2\n\nContent-Type: text/html\n\n1",
       ["0 message", "0.0 text/html \"1\""]),

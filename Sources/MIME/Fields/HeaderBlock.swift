@@ -27,6 +27,7 @@ struct HeaderReader {
   /// space only continues a field for most, ends the header for some. Empty lines before the first
   /// field end the header for most, are skipped by some.
   func readings(of part: Range<Int>) -> [HeaderBlock] {
+    let part = buffer.clamped(part)
     let (first, junk, blank) = read(part)
     var readings = [first]
     for (cut, ambiguity) in [(junk, Ambiguity.junkInHeader), (blank, .blankLineInHeader)] {

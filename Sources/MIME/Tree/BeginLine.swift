@@ -42,6 +42,7 @@ struct BeginLine {
 
   /// Where the data that begins with this line ends, the line `end` included.
   func endOfData(_ text: MessageBytes, _ range: Range<Int>, _ ends: LineEnds) -> Int {
+    let range = text.clamped(range)
     var start = range.lowerBound
     while start < range.upperBound {
       let line = text.line(at: start, in: range, ends)

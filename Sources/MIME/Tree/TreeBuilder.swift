@@ -157,6 +157,7 @@ extension TreeBuilder {
       guard charset != nil else { return }
     }
     guard part.type.isText else { return }
+    let known = texts.buffers.count
     let decoded =
       if let charset {
         texts.decode(part.buffer, part.body, part.encoding, charset: charset)
@@ -168,7 +169,8 @@ extension TreeBuilder {
       return
     }
     if texts.structure(text, .lf).begins.isEmpty {
-      texts.forget(text)
+      // A text that was there before belongs to other parts.
+      if text >= known { texts.forget(text) }
     } else {
       pushEmbedded(in: 0..<texts[text].count, of: text, .lf, part.id, depth)
     }
