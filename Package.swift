@@ -31,7 +31,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
 /// What a policy module may use.
 let libraries: [Target.Dependency] =
-  values + ["Configuration", "Greylisting", "Milter", "Store", logging]
+  values + ["Access", "Configuration", "Greylisting", "Milter", "Store", logging]
 /// What the daemon is made of.
 let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", "BMSDaemon"]
 
@@ -46,6 +46,9 @@ let package = Package(
   targets: [
     // C: only the library that owns it imports it.
     .target(name: "CMilter", linkerSettings: [.linkedLibrary("milter")]),
+    .target(
+      name: "CMaps",
+      linkerSettings: [.linkedLibrary("cdb"), .linkedLibrary("db"), .linkedLibrary("lmdb")]),
 
     // Libraries: each answers one question and knows no policy.
     target("Addressing"),
@@ -54,6 +57,7 @@ let package = Package(
     target("Milter", ["CMilter", "Mail", "Addressing"]),
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
+    target("Access", ["CMaps", "Mail", "Environment"]),
     target("Greylisting", ["Mail", "Addressing"]),
     target("Store", values + ["Greylisting", grdb]),
     target("Control", ["Milter"]),
@@ -76,6 +80,7 @@ let package = Package(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
 
+    tests("AccessTests", ["Access", "Mail", "Environment", "TestSupport"]),
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),
