@@ -7,6 +7,8 @@ package import Mail
 package enum AccessValue: Sendable, Equatable {
   /// Accept, as far as this check goes.
   case ok
+  /// As if there were no entry: Sendmail's SKIP, and RELAY, which is about relaying only.
+  case skip
   /// Treat the message as from somebody in the allow-list.
   case whitelist
   /// Verify the sender by a call-back.
@@ -27,11 +29,12 @@ package enum AccessValue: Sendable, Equatable {
   /// No known word: refused, as by the ancestor.
   case unknown(String)
 
-  /// Reads the right side of an entry; words are folded, Sendmail's RELAY and SKIP are OK.
+  /// Reads the right side of an entry; words are folded.
   package init(_ text: MailText) {
     let words = String(decoding: text.bytes, as: UTF8.self).trimmed
     switch words.uppercased() {
-    case "OK", "RELAY", "SKIP", "DUNNO": self = .ok
+    case "OK": self = .ok
+    case "RELAY", "SKIP", "DUNNO": self = .skip
     case "WHITELIST": self = .whitelist
     case "CBV": self = .cbv
     case "DSN": self = .dsn
@@ -48,6 +51,7 @@ package enum AccessValue: Sendable, Equatable {
   package var word: String {
     switch self {
     case .ok: "OK"
+    case .skip: "SKIP"
     case .whitelist: "WHITELIST"
     case .cbv: "CBV"
     case .dsn: "DSN"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+package import Access
 package import Environment
 package import Greylisting
 package import Logging
@@ -22,6 +23,8 @@ package struct Services: Sendable {
   package var bans: BanList?
   /// Who is let through; nil without a database.
   package var allowed: AllowList?
+  /// The administrator's exceptions; nil where the file names none.
+  package var access: AccessMap?
   /// The log. Modules do not log: the runner writes a line for each verdict.
   package var log: Logger
 
