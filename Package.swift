@@ -55,6 +55,7 @@ let package = Package(
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
     target("Greylisting", ["Mail", "Addressing"]),
+    target("DNS", ["Addressing", "Environment"]),
     target("Store", values + ["Greylisting", grdb]),
     target("Control", ["Milter"]),
 
@@ -82,6 +83,7 @@ let package = Package(
     tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
     tests("GreylistingTests", ["Greylisting", "Mail", "Addressing"]),
+    tests("DNSTests", ["DNS", "Addressing", "Environment", "TestSupport"]),
     tests("StoreTests", values + ["Greylisting", "Store", "TestSupport", grdb]),
     tests("ControlTests", ["Control", "Milter", "TestSupport"]),
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
