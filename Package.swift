@@ -56,6 +56,7 @@ let package = Package(
     target("Configuration", ["Mail", "Addressing"]),
     target("Greylisting", ["Mail", "Addressing"]),
     target("DNS", ["Addressing", "Environment"]),
+    target("SPF", values + ["DNS"]),
     target("Store", values + ["Greylisting", grdb]),
     target("Control", ["Milter"]),
 
@@ -84,6 +85,7 @@ let package = Package(
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
     tests("GreylistingTests", ["Greylisting", "Mail", "Addressing"]),
     tests("DNSTests", ["DNS", "Addressing", "Environment", "TestSupport"]),
+    tests("SPFTests", values + ["DNS", "SPF", "TestSupport"]),
     tests("StoreTests", values + ["Greylisting", "Store", "TestSupport", grdb]),
     tests("ControlTests", ["Control", "Milter", "TestSupport"]),
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
