@@ -59,6 +59,8 @@ let package = Package(
     target("Configuration", ["Mail", "Addressing"]),
     target("Access", ["CMaps", "Mail", "Environment"]),
     target("Greylisting", ["Mail", "Addressing"]),
+    target("DNS", ["Addressing", "Environment"]),
+    target("SPF", values + ["DNS"]),
     target("Store", values + ["Greylisting", grdb]),
     target("Control", ["Milter"]),
 
@@ -87,6 +89,8 @@ let package = Package(
     tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
     tests("GreylistingTests", ["Greylisting", "Mail", "Addressing"]),
+    tests("DNSTests", ["DNS", "Addressing", "Environment", "TestSupport"]),
+    tests("SPFTests", values + ["DNS", "SPF", "TestSupport"]),
     tests("StoreTests", values + ["Greylisting", "Store", "TestSupport", grdb]),
     tests("ControlTests", ["Control", "Milter", "TestSupport"]),
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
