@@ -31,7 +31,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
 /// What a policy module may use.
 let libraries: [Target.Dependency] =
-  values + ["Access", "Configuration", "Greylisting", "Milter", "Store", logging]
+  values + ["Access", "Configuration", "DNS", "Greylisting", "Milter", "SPF", "Store", logging]
 /// What the daemon is made of.
 let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", "BMSDaemon"]
 

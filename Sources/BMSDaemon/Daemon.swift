@@ -116,7 +116,16 @@ package final class Daemon: Sendable {
         return settings.mode == .off ? nil : TripletRule(settings)
       },
       log: { [self] in currentLog })
-    guard isWaiting, housekeeper.start(), serveCommands() else {
+    let isRefreshing = startThread { [self] in
+      // Nobody signals it: it is only a wait that no signal cuts short.
+      let pause = DispatchSemaphore(value: 0)
+      while true {
+        let pipeline = current.withLock { $0.setup.pipeline }
+        pipeline?.refresh(by: Deadline(.seconds(20), SystemTime()))
+        _ = pause.wait(timeout: .now() + .seconds(1))
+      }
+    }
+    guard isWaiting, isRefreshing, housekeeper.start(), serveCommands() else {
       log.critical("cannot start a thread")
       return finish(EX_OSERR)
     }

@@ -42,6 +42,8 @@ package struct Setup: Sendable {
     self.configuration = configuration
     self.source = source
     var faults = configuration.faults
+    var services = services
+    faults += Self.accessFaults(configuration, &services)
     var pipeline: PolicyPipeline?
     do {
       pipeline = try PolicyPipeline(modules, configuration, services, references: references)
@@ -60,6 +62,26 @@ package struct Setup: Sendable {
       ($0.element.line ?? .max, $0.offset) < ($1.element.line ?? .max, $1.offset)
     }.map(\.element)
     self.pipeline = faults.contains { $0.severity == .error } ? nil : pipeline
+  }
+
+  /// Reads the access map for those who ask it. A bad line costs only itself.
+  package static func accessFaults(
+    _ configuration: Configuration, _ services: inout Services
+  ) -> [ConfigurationFault] {
+    let text = configuration.settings(SPFOptions.self).accessFile
+    guard !text.isEmpty else { return [] }
+    let option = "spf.access_file"
+    let location = AccessLocation(text)
+    guard location.path.hasPrefix("/") else {
+      return [configuration.fault("write an absolute path: \"\(text)\" is none", option: option)]
+    }
+    do throws(AccessTrouble) {
+      let map = try AccessMap(location, services.files)
+      services.access = map
+      return map.faults.map { configuration.fault($0, option: option, severity: .warning) }
+    } catch {
+      return [configuration.fault(error.description, option: option)]
+    }
   }
 
   /// What the option tables of the sockets cannot say.

@@ -23,3 +23,11 @@ extension Resolver {
 
 /// How often one name may point to another before that is an error.
 let longestAliasChain = 10
+
+/// Nobody to ask: every answer is that there is none for now.
+package struct NoResolver: Resolver {
+  package init() {}
+  package func resolve(_ question: Question, by deadline: Deadline) -> Response {
+    Response(.temporary(.unavailable("there is no resolver")))
+  }
+}

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 package import Configuration
+package import Environment
 package import Milter
 
 /// A module with its settings, ready to make sessions.
@@ -19,6 +20,7 @@ package final class ConfiguredModule: Sendable {
   package let isPolicy: Bool
   let index: Int
   let yieldsToAccept: Bool
+  let informs: Bool
   let isForStrangersOnly: Bool
   let isProtective: Bool
   /// Whether it keeps state in the database.
@@ -28,6 +30,8 @@ package final class ConfiguredModule: Sendable {
   /// What it found that is no error.
   package let warnings: [SetupError]
   let makeSession: @Sendable () -> any PolicySession
+  let refresh: @Sendable (Deadline) -> Void
+  let standingFaults: @Sendable () -> [String]
 
   init<M: PolicyModule>(
     _ type: M.Type, index: Int, _ configuration: Configuration, _ services: Services
@@ -44,12 +48,15 @@ package final class ConfiguredModule: Sendable {
     stages = Self.stages(of: M.Session.self).subtracting(module.idleStages)
     edits = M.edits
     yieldsToAccept = M.yieldsToAccept
+    informs = M.informs
     isForStrangersOnly = M.isForStrangersOnly
     isProtective = M.isProtective
     needsStore = M.needsStore
     isPresent = configuration.settings(M.Options.self).isPresent
     warnings = module.warnings
     makeSession = { module.makeSession() }
+    refresh = { module.refresh(by: $0) }
+    standingFaults = { module.standingFaults }
   }
 
   /// Whether `only_to` names all of these recipients, if it names any.
@@ -145,6 +152,14 @@ package final class PolicyPipeline: Sendable {
   ) throws(SetupError) -> ConfiguredModule {
     try ConfiguredModule(type, index: index, configuration, services)
   }
+
+  /// Brings up to date what modules know of the outside; may block until `deadline`.
+  package func refresh(by deadline: Deadline) {
+    for module in modules where !deadline.isOver { module.refresh(deadline) }
+  }
+
+  /// What is wrong with that at the moment.
+  package var standingFaults: [String] { modules.flatMap { $0.standingFaults() } }
 
   func modules(at stage: Stage) -> [Int] { byStage[stage] ?? [] }
 

@@ -164,6 +164,7 @@ package final class Runner {
     _ module: ConfiguredModule, _ recipients: [Recipient], _ t: Transaction
   ) -> Bool {
     if module.isForStrangersOnly, isOurUser { return true }
+    if module.informs { return false }
     if t.isAllowedPast(module) { return true }
     guard module.yieldsToAccept else { return false }
     return isAccepted(before: module, recipients)
