@@ -18,7 +18,8 @@ import Testing
   @Test(
     "shipped file",
     arguments: [
-      ("etc/bms.conf", Documentation.sampleFile), ("man/bms.conf.5", Documentation.manualPage),
+      ("etc/bms.conf", Documentation.sampleFile), ("etc/bms.m4", Documentation.sendmailMacros),
+      ("man/bms.conf.5", Documentation.manualPage),
     ])
   func isWhatTheTablesSay(_ path: String, _ text: String) throws {
     let url = Self.root.appending(path: path)
@@ -32,6 +33,14 @@ import Testing
       .difference(from: shipped.split(separator: "\n", omittingEmptySubsequences: false))
     #expect(difference.isEmpty, "\(path) is old: make regenerate")
     #expect(shipped == text)
+  }
+
+  /// Sendmail's lines of the shipped file, `bmsd config mta` and `etc/bms.m4` say the same.
+  @Test func sendmailIsToldTheSameTwice() throws {
+    let setup = SetupTests.setup(Documentation.sampleFile)
+    let lines = MTALines(setup.configuration, try #require(setup.pipeline)).sendmail
+    #expect(
+      Documentation.sendmailMacros.hasSuffix(lines.dropFirst().joined(separator: "\n") + "\n"))
   }
 
   @Test func sampleIsSafeAndUsable() throws {
