@@ -37,7 +37,7 @@ install: ## put what is built in place, by DESTDIR= and PREFIX= (default /usr/lo
 	install -D -m 644 man/bms.conf.5 $(DESTDIR)$(MANDIR)/man5/bms.conf.5
 	install -D -m 644 etc/bms.conf $(DESTDIR)$(DOCDIR)/examples/bms.conf
 	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(UNITDIR)
-	$(BMSD) --generate-completion-script bash > $(DESTDIR)$(BASHDIR)/bmsd
+	$(BMSD) --generate-completion-script bash | sed "1{/^#!/d}" > $(DESTDIR)$(BASHDIR)/bmsd
 	$(BMSD) --generate-completion-script zsh > $(DESTDIR)$(ZSHDIR)/_bmsd
 	sed 's|/usr/sbin/bmsd|$(SBINDIR)/bmsd|' systemd/bmsd.service > $(DESTDIR)$(UNITDIR)/bmsd.service
 	install -m 644 systemd/bmsd.socket $(DESTDIR)$(UNITDIR)/bmsd.socket
@@ -68,7 +68,7 @@ demo: build ## watch real mail go through a private Postfix and bmsd; KEEP=1 sta
 	Tests/Tools/demo $(BMSD)
 
 test: ## install what the tests need, build, run everything
-	Tests/Tools/install-packages --unpacked build tests package
+	Tests/Tools/install-packages --unpacked build tests package machine
 	$(MAKE) lint unit-test build end-to-end
 
 unit-test: ## libraries, policies in process, and the wire through real libmilter
