@@ -16,7 +16,7 @@ package struct MTALines {
       bites: pipeline.modules.contains { $0.mode == .enforce && $0.isPolicy })
   }
 
-  /// - Parameter bites: whether any module enforces.
+  /// The lines where modules do or do not enforce.
   init(_ configuration: Configuration, bites: Bool) {
     address = configuration.settings(MilterOptions.self).socket
     self.bites = bites

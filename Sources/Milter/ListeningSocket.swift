@@ -3,6 +3,7 @@
 
 internal import Addressing
 internal import Glibc
+internal import Synchronization
 
 /// Why a filter cannot start to listen; the description says what to do.
 public struct ListenError: Error, Equatable, CustomStringConvertible {
@@ -132,6 +133,9 @@ public struct ListeningSocket: Sendable {
 
   // MARK: unix
 
+  /// The process has one umask for all its threads.
+  private static let umaskInUse = Mutex(())
+
   private static func openUnix(
     _ path: String, _ address: SocketAddress, mode: UInt32, group: UInt32?, backlog: Int32,
     section: String
@@ -158,10 +162,11 @@ public struct ListeningSocket: Sendable {
     guard descriptor >= 0 else { throw failure("cannot make a socket", errno) }
     // The socket is made with its mode: a chmod by path could be led elsewhere by whoever else may
     // write to the folder. Until it listens nobody gets in.
-    let oldMask = umask(~mode & 0o777)
-    let bound = withUnixAddress(path) { bind(descriptor, $0, $1) }
-    let bindError = errno
-    umask(oldMask)
+    let (bound, bindError) = umaskInUse.withLock { _ in
+      let oldMask = umask(~mode & 0o777)
+      defer { umask(oldMask) }
+      return (withUnixAddress(path) { bind(descriptor, $0, $1) }, errno)
+    }
     guard bound == 0 else {
       Glibc.close(descriptor)
       throw failure("cannot bind \(path)", bindError)

@@ -43,6 +43,14 @@ import Testing
       Documentation.sendmailMacros.hasSuffix(lines.dropFirst().joined(separator: "\n") + "\n"))
   }
 
+  /// What the README has a newcomer write into main.cf is what the shipped file asks for.
+  @Test func readmeTellsPostfixTheSame() throws {
+    let setup = SetupTests.setup(Documentation.sampleFile)
+    let lines = MTALines(setup.configuration, try #require(setup.pipeline)).postfix
+    let readme = try String(contentsOf: Self.root.appending(path: "README.md"), encoding: .utf8)
+    for line in lines where !line.hasPrefix("#") { #expect(readme.contains("    \(line)\n")) }
+  }
+
   @Test func sampleIsSafeAndUsable() throws {
     let setup = SetupTests.setup(Documentation.sampleFile)
     #expect(setup.faults == [])

@@ -39,7 +39,9 @@ struct Config: ParsableCommand {
   }
 
   struct Doc: ParsableCommand {
-    enum Format: String, ExpressibleByArgument, CaseIterable { case sample, man, commands, sendmail }
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+      case sample, man, commands, sendmail
+    }
 
     static let configuration = CommandConfiguration(
       abstract: "Print the commented sample file, or another text made from tables.",
