@@ -75,6 +75,9 @@ let package = Package(
     .executableTarget(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
+    .executableTarget(
+      name: "MilterLoad", dependencies: ["Addressing", "Mail", "MilterClient", argumentParser],
+      path: "Tests/Benchmarks/MilterLoad", swiftSettings: strict),
 
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
