@@ -81,6 +81,9 @@ let package = Package(
     .executableTarget(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
+    .executableTarget(
+      name: "MilterLoad", dependencies: ["Addressing", "Mail", "MilterClient", argumentParser],
+      path: "Tests/Benchmarks/MilterLoad", swiftSettings: strict),
 
     tests("AccessTests", ["Access", "Mail", "Environment", "TestSupport"]),
     tests("AddressingTests", ["Addressing"]),

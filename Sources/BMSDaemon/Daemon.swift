@@ -32,6 +32,8 @@ package final class Daemon: Sendable {
   let notifier: ServiceNotifier
   private let writer: LogWriter
   let socket: ListeningSocket
+  /// Why the service manager's socket is not the one that is listened on.
+  let socketFault: String?
   private let control: ListeningSocket?
   let trail: TrailWriter
 
@@ -72,7 +74,8 @@ package final class Daemon: Sendable {
     notifier = ServiceNotifier()
     var opened: [ListeningSocket] = []
     do {
-      socket = try Self.listen(options, notifier)
+      (socket, socketFault) = try Self.listen(options)
+      if let socketFault { log.warning("\(socketFault)") }
       opened.append(socket)
       control = try Self.listenForCommands(configuration, log)
       if let control { opened.append(control) }
@@ -160,6 +163,12 @@ package final class Daemon: Sendable {
   private func stop(_ wait: SignalLoop.Wait) {
     let limit = configuration.settings(MilterOptions.self).drain
     notifier.notify("STOPPING=1")
+    if limit.seconds > Self.ordinaryDrain {
+      // The unit's TimeoutStopSec= fits the default.
+      notifier.notify("EXTEND_TIMEOUT_USEC=\((limit.seconds &+ 15) &* 1_000_000)")
+    }
+    // The service manager keeps its socket: who comes now waits for the next process.
+    if socket.isInherited { MilterRuntime.endAccepting() }
     gate.beginDraining()
     let before = gate.counts
     currentLog.notice(
@@ -188,6 +197,8 @@ package final class Daemon: Sendable {
     _exit(finish(EX_OK))
   }
 
+  /// Seconds.
+  private static let ordinaryDrain = 30
   private static let settling = Duration.milliseconds(200)
 
   /// What must be done before the process ends, however it ends.
@@ -235,14 +246,23 @@ package final class Daemon: Sendable {
     }
   }
 
+  /// The socket for the MTA: what the service manager hands on if it is what the file says, or our
+  /// own. The file has the last word, since the MTA's lines are made from it.
   private static func listen(
-    _ options: Settings<MilterOptions>, _ notifier: ServiceNotifier
-  ) throws(ListenError) -> ListeningSocket {
-    if let descriptor = notifier.inheritedDescriptor {
-      return try .inherit(descriptor, for: options.socket)
+    _ options: Settings<MilterOptions>
+  ) throws(ListenError) -> (ListeningSocket, fault: String?) {
+    var fault: String?
+    if let descriptor = try HandedOnSocket.take() {
+      let inherited = try ListeningSocket.inherit(descriptor)
+      if inherited.isReached(by: options.socket) { return (inherited, nil) }
+      inherited.closeDescriptor()
+      fault =
+        "bmsd listens on \(options.socket), as [milter] socket says, but bmsd.socket on "
+        + "\(inherited.address): change its ListenStream= (`systemctl edit bmsd.socket`), or do "
+        + "without (`systemctl disable --now bmsd.socket`)"
     }
     let group = options.socketGroup.isEmpty ? nil : Setup.groupID(named: options.socketGroup)
-    return try .open(options.socket, mode: options.socketMode.bits, group: group)
+    return (try .open(options.socket, mode: options.socketMode.bits, group: group), fault)
   }
 
   /// The control socket; nil where the file does not ask for one and the default cannot be had.

@@ -74,6 +74,10 @@ public enum MilterRuntime {
     current.withLock { $0?.factory = factory }
   }
 
+  /// Leaves further connections in the backlog, for whoever holds the listening socket next. There
+  /// is no way back.
+  public static func endAccepting() { cmilter_end_accepting() }
+
   /// Runs libmilter's loop in the calling thread until it fails; signals never end it.
   ///
   /// Block the signals that the process wants to take itself before the call. After the return

@@ -80,7 +80,8 @@ extension WireTests {
       let socket = try ListeningSocket.open(.unix(path: path))
       var setup = BMSDProcess.Setup()
       setup.descriptor = socket.descriptor
-      setup.prefix = "export LISTEN_FDS=1 LISTEN_PID=$$"
+      setup.socket = "unix:\(path)"
+      setup.prefix = "export LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=milter"
       setup.sections += "[log]\nformat = text\n"
       let bmsd = try BMSDProcess(setup)
       #expect(try bmsd.line("bmsd listens").contains("inherited=yes"))
@@ -108,7 +109,32 @@ extension WireTests {
       var setup = BMSDProcess.Setup()
       setup.prefix = "exec 3</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$"
       let (status, log) = try failure(setup)
-      #expect(status == 69 && log.first?.contains("is not a listening socket") == true)
+      #expect(status == 69 && log.first?.contains("is not a listening stream socket") == true)
+    }
+
+    @Test func theFileHasTheLastWord() throws {
+      let path = "/tmp/bms-wire-\(UUID().uuidString.prefix(13))"
+      let socket = try ListeningSocket.open(.unix(path: path))
+      defer {
+        socket.removePath()
+        socket.closeDescriptor()
+      }
+      var setup = BMSDProcess.Setup()
+      setup.descriptor = socket.descriptor
+      setup.prefix = "export LISTEN_FDS=1 LISTEN_PID=$$"
+      let bmsd = try BMSDProcess(setup)
+      #expect(try bmsd.line("but bmsd.socket on unix:\(path): change").hasPrefix("<4>"))
+      #expect(try bmsd.line("bmsd listens: ").contains("inherited=no"))
+      #expect(try bmsd.serves())
+      #expect(try bmsd.stop() == 0)
+    }
+
+    @Test func twoSocketsAreRefused() throws {
+      var setup = BMSDProcess.Setup()
+      setup.prefix = "export LISTEN_FDS=2 LISTEN_PID=$$"
+      let (status, log) = try failure(setup)
+      #expect(status == 69)
+      #expect(log.first?.contains("leave one ListenStream= in bmsd.socket") == true, "\(log)")
     }
 
     @Test func modeOfTheSocket() throws {

@@ -3,6 +3,7 @@
 
 import Foundation
 import Mail
+import Milter
 import MilterClient
 import TestSupport
 import Testing
@@ -32,6 +33,47 @@ extension WireTests {
       #expect(try bmsd.exitStatus() == 0)
       #expect(!FileManager.default.fileExists(atPath: bmsd.socketPath))
       #expect(bmsd.log.last == "<5>bmsd stopped")
+    }
+
+    /// The service manager keeps its socket while one process ends and the next begins.
+    @Test func whoComesMeanwhileIsServedByTheNext() throws {
+      let path = "/tmp/bms-wire-\(UUID().uuidString.prefix(13))"
+      let socket = try ListeningSocket.open(.unix(path: path))
+      defer {
+        socket.removePath()
+        socket.closeDescriptor()
+      }
+      var setup = BMSDProcess.Setup()
+      setup.descriptor = socket.descriptor
+      setup.socket = "unix:\(path)"
+      setup.prefix = "export LISTEN_FDS=1 LISTEN_PID=$$"
+      let old = try BMSDProcess(setup)
+      let busy = try MilterSession(connectingTo: .unix(path: path))
+      try busy.negotiate()
+      try busy.greet()
+      #expect(try busy.begin() == .proceed)
+      old.signal(SIGTERM)
+      try old.line("stopping: messages=1 sessions=1")
+      // Let in by nobody yet, and turned away by nobody.
+      let waiting = try (0..<5).map { _ in try MilterSession(connectingTo: .unix(path: path)) }
+      #expect(try busy.endOfMessage().reply == .proceed)
+      #expect(try old.exitStatus() == 0)
+      let new = try BMSDProcess(setup)
+      for session in waiting {
+        try session.negotiate()
+        try session.greet()
+        #expect(try session.deliver() == .proceed)
+      }
+      #expect(try new.stop() == 0)
+    }
+
+    @Test func aLongDrainAsksForTime() throws {
+      var setup = BMSDProcess.Setup()
+      setup.milter = "drain = 2m"
+      let bmsd = try BMSDProcess(setup)
+      #expect(try bmsd.stop() == 0)
+      #expect(
+        bmsd.notifications == ["READY=1", "STOPPING=1", "EXTEND_TIMEOUT_USEC=135000000"])
     }
 
     @Test func nothingUnderWayEndsAtOnce() throws {

@@ -15,4 +15,7 @@
 int cmilter_setreply(SMFICTX *context, const char *code, const char *enhanced,
                      const char *const *lines, size_t count);
 
+/* From now on accept() returns no connection more, in whichever thread. */
+void cmilter_end_accepting(void);
+
 #endif

@@ -5,6 +5,7 @@
 
 from .conversation import Exchange, Reply, SMTPConversation
 from .daemon import Daemon, Settings, executable, memory
+from .machine import Machine
 from .network import PrivateNetwork
 from .packages import PROJECT
 from .postfix import DOMAIN, PrivatePostfix
@@ -15,8 +16,8 @@ from .sendmail import PrivateSendmail
 from .sink import Delivery, MailSink
 
 __all__ = [
-    "DOMAIN", "Daemon", "Delivery", "Exchange", "Failure", "Folder", "MailSink", "PROJECT",
-    "PrivateNetwork", "PrivatePostfix", "PrivateSendmail", "Program", "Reply", "SMTPConversation",
+    "DOMAIN", "Daemon", "Delivery", "Exchange", "Failure", "Folder", "Machine", "MailSink",
+    "PROJECT", "PrivateNetwork", "PrivatePostfix", "PrivateSendmail", "Program", "Reply", "SMTPConversation",
     "Settings", "end_with_us", "executable", "free_port", "memory", "stop_all", "stop_on_signals",
     "wait_until",
 ]
