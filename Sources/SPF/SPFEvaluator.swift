@@ -7,9 +7,8 @@ internal import Mail
 
 /// Something that can evaluate SPF: our own evaluator, or a library behind the same door.
 package protocol SPFEngine: Sendable {
-  /// What RFC 7208 says of a client and its sender; never later than `deadline`.
-  ///
-  /// - Parameter isExplained: whether to keep each step of the evaluation.
+  /// What RFC 7208 says of a client and its sender; never later than `deadline`. Each step of the
+  /// evaluation is kept when it `isExplained`.
   func evaluate(_ query: SPFQuery, by deadline: Deadline, isExplained: Bool) -> SPFEvaluation
 }
 
@@ -29,7 +28,7 @@ package struct SPFEvaluator: SPFEngine {
   let time: any TimeSource
   let records: SPFRecordCache?
 
-  /// - Parameter records: where records are kept as read; nil to read them each time.
+  /// The evaluator that asks `resolver`, and keeps records as it has read them in `records`.
   package init(
     resolver: any Resolver, time: any TimeSource, records: SPFRecordCache? = nil
   ) {

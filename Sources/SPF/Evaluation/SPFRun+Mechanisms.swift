@@ -36,7 +36,7 @@ extension SPFRun {
   }
 
   /// The type of the addresses that the client can have.
-  private var addressType: RecordType { query.client.isIPv4 ? .a : .aaaa }
+  var addressType: RecordType { query.client.isIPv4 ? .a : .aaaa }
 
   private func isClient(in response: Response, _ lengths: SPFRecord.PrefixLengths) -> Bool {
     response.addresses.contains { lengths.network(of: $0).contains(query.client) }
@@ -98,6 +98,9 @@ extension SPFRun {
     if let pointers { return pointers }
     let response = try look(DomainName(reverse: query.client), .ptr)
     pointers = response
+    if isLax, response.names.count > SPFLimits.official.names {
+      try tolerate("the client has more than \(SPFLimits.official.names) names")
+    }
     return response
   }
 

@@ -28,6 +28,8 @@ struct SPFRun {
   var problems: [String] = []
   /// The names of the client as its PTR records have them; nil until asked.
   var pointers: Response?
+  /// For how many seconds everything that was answered holds.
+  var timeToLive = UInt32.max
   /// Which of these names lead back to the client.
   var confirmedPointers: [DomainName: Bool] = [:]
 
@@ -71,6 +73,7 @@ struct SPFRun {
     let began = time.monotonic
     let question = Question(name, type)
     let response = resolver.resolve(question, by: deadline)
+    timeToLive = min(timeToLive, response.timeToLive)
     note(response, to: question, term: isCounted ? termCount : 0, since: began)
     return response
   }

@@ -18,7 +18,7 @@ struct SPFLimits: Sendable {
   /// Records within records; more than the limit of terms lets through.
   var depth = 20
   /// Bytes that the expansion of macros may handle: some thousand names' worth.
-  var macroBytes = 1 << 18
+  var macroBytes = 1 << 16
 
   /// The limits of RFC 7208.
   static let official = SPFLimits()

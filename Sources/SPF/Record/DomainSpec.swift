@@ -31,7 +31,7 @@ struct DomainSpec: Sendable, Equatable {
     }
   }
 
-  private static func endsWithTopLabel(_ text: [UInt8]) -> Bool {
+  static func endsWithTopLabel(_ text: [UInt8]) -> Bool {
     let dot = UInt8(ascii: ".")
     let text = text.last == dot ? text.dropLast() : text[...]
     guard let last = text.lastIndex(of: dot) else { return false }

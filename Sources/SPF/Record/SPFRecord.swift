@@ -66,6 +66,9 @@ struct SPFRecord: Sendable, Equatable {
     return isVersion && (text.count == version.count || text[version.count] == 0x20)
   }
 
+  /// The record of these directives.
+  init(_ directives: [Directive]) { self.directives = directives }
+
   /// Reads a TXT record that `isRecord`.
   ///
   /// Strictly, any fault anywhere is one of the whole record (RFC 7208 §4.6). A lax reading puts up

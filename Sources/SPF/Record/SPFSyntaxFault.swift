@@ -10,7 +10,7 @@ package struct SPFSyntaxFault: Error, Sendable, Equatable {
 
   init(_ message: String) { self.message = message }
 
-  /// - Parameter term: the term as published; at most 100 bytes of it are shown.
+  /// The fault of a term as published, of which at most 100 bytes are shown.
   init(_ message: String, _ term: some Sequence<UInt8>) {
     self.message = "\(message): \(MailText(term.prefix(100)))"
   }

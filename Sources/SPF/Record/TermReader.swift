@@ -109,7 +109,7 @@ struct TermReader {
       result: result ?? .pass, mechanism: mechanism, text: "\(MailText(term.prefix(200)))")
   }
 
-  /// - Parameter argument: what follows the name, with its colon or slash.
+  /// The mechanism of this name; `argument` is what follows, with its colon or slash.
   private mutating func mechanism(
     _ name: String, _ argument: ArraySlice<UInt8>, _ term: ArraySlice<UInt8>
   ) throws(SPFSyntaxFault) -> SPFRecord.Mechanism? {
@@ -146,6 +146,9 @@ struct TermReader {
   private mutating func misspelt(
     _ name: String, _ argument: ArraySlice<UInt8>, _ term: ArraySlice<UInt8>
   ) throws(SPFSyntaxFault) -> SPFRecord.Mechanism? {
+    guard term.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+      throw SPFSyntaxFault("a byte that is not visible ASCII", term)
+    }
     let known = ["prt": "ptr", "ip": "ip4", "ipv4": "ip4", "ipv6": "ip6", "all.": "all"]
     try tolerate("an unknown mechanism", term)
     if let meant = known[name] { return try mechanism(meant, argument, term) }
