@@ -13,7 +13,7 @@ package struct MTALines {
   package init(_ configuration: Configuration, _ pipeline: PolicyPipeline) {
     self.init(
       configuration,
-      bites: pipeline.modules.contains { $0.mode == .enforce && $0.isPolicy })
+      bites: pipeline.modules.contains { $0.mode == .enforce && $0.isPolicy && $0.canRefuse })
   }
 
   /// The lines where modules do or do not enforce.

@@ -42,7 +42,8 @@ package let comingSections: [ComingSection] = [
   ComingSection(
     "milter",
     keys: [
-      "datadir", "logdir", "tempdir", "private_relay", "check_user", "case_sensitive_localpart", "errors_url",
+      "datadir", "logdir", "tempdir", "private_relay", "check_user", "case_sensitive_localpart",
+      "errors_url",
     ],
     note: "an option of the ancestor that bmsd does not serve yet"),
 ]

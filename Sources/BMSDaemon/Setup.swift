@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Access
+internal import Policies
 internal import Addressing
 package import Configuration
 package import Environment

@@ -33,6 +33,9 @@ package protocol PolicyModule: Sendable {
   /// Whether it is about strangers only: not asked for authenticated clients, on
   /// `submission_ports`, and for daemons named in `internal_daemon`.
   static var isForStrangersOnly: Bool { get }
+  /// Whether it may refuse or defer; one that never does need not keep mail waiting while the daemon
+  /// is away.
+  static var canRefuse: Bool { get }
   /// Whether its refusals protect the recipient from harm, so that they also concern
   /// `always_accept`.
   static var isProtective: Bool { get }
@@ -69,6 +72,7 @@ extension PolicyModule {
   package static var yieldsToAccept: Bool { true }
   package static var informs: Bool { false }
   package static var isForStrangersOnly: Bool { false }
+  package static var canRefuse: Bool { true }
   package static var isProtective: Bool { false }
   package static var needsStore: Bool { false }
   package var warnings: [SetupError] { [] }

@@ -23,6 +23,8 @@ package final class ConfiguredModule: Sendable {
   let informs: Bool
   let isForStrangersOnly: Bool
   let isProtective: Bool
+  /// Whether it may refuse or defer.
+  package let canRefuse: Bool
   /// Whether it keeps state in the database.
   package let needsStore: Bool
   /// Whether its section stands in the file.
@@ -51,6 +53,7 @@ package final class ConfiguredModule: Sendable {
     informs = M.informs
     isForStrangersOnly = M.isForStrangersOnly
     isProtective = M.isProtective
+    canRefuse = M.canRefuse
     needsStore = M.needsStore
     isPresent = configuration.settings(M.Options.self).isPresent
     warnings = module.warnings

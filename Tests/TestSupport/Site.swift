@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import BMSDaemon
+internal import DNS
+internal import Environment
 package import Configuration
 internal import Logging
 package import Policy

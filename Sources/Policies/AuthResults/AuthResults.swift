@@ -32,6 +32,7 @@ package struct AuthResults: PolicyModule {
   package static var reads: [any Fact.Type] { [ResultsFact.self] }
   package static var edits: Actions { [.addHeaders, .changeHeaders] }
   package static var yieldsToAccept: Bool { false }
+  package static var canRefuse: Bool { false }
 
   let hosts: Set<MailText>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-internal import Addressing
+package import Addressing
 package import Configuration
 package import Mail
 internal import Milter

@@ -5,7 +5,7 @@ internal import Access
 internal import Addressing
 package import Configuration
 internal import DNS
-internal import Environment
+package import Environment
 package import Mail
 package import Milter
 package import Policy
