@@ -53,6 +53,7 @@ package struct Setup: Sendable {
       faults += error.faults.map { configuration.fault($0.message, option: $0.option) }
     }
     faults += Self.socketFaults(configuration)
+    faults += Self.callBackFaults(configuration)
     faults += Self.storeFaults(configuration, pipeline)
     for module in pipeline?.modules ?? [] {
       faults += module.warnings.map {
@@ -128,6 +129,20 @@ package struct Setup: Sendable {
           option: "milter.socket", severity: .warning))
     }
     return faults
+  }
+
+  /// What call-backs would do is not done yet.
+  private static func callBackFaults(_ configuration: Configuration) -> [ConfigurationFault] {
+    let spf = configuration.settings(SPFOptions.self)
+    guard spf.mode == .enforce, configuration.settings(GreylistOptions.self).mode != .enforce else {
+      return []
+    }
+    return [
+      configuration.fault(
+        "senders to be verified (CBV, DSN: softfail, no credentials) are only greylisted until "
+          + "bmsd can call back, and [greylist] does not enforce: they are let in",
+        option: "spf.mode", severity: .warning)
+    ]
   }
 
   /// Modules whose memory has no place.
