@@ -25,6 +25,7 @@ func tests(
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 /// Values and their sources: what every layer speaks.
@@ -55,7 +56,7 @@ let package = Package(
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
     target("Greylisting", ["Mail", "Addressing"]),
-    target("Store", values + ["Greylisting", grdb]),
+    target("Store", values + ["Greylisting", grdb, sqlite]),
     target("Control", ["Milter"]),
 
     // Policy: the runner and its modules.
