@@ -23,6 +23,6 @@ public struct HeaderField: Sendable, Equatable {
   /// Whether the field has that name, ASCII case folded.
   public func isNamed(_ other: String) -> Bool {
     name.bytes.count == other.utf8.count
-      && zip(name.bytes, other.utf8).allSatisfy { $0 == $1 || $0.asciiLowercased == $1.asciiLowercased }
+      && zip(name.bytes, other.utf8).allSatisfy { $0.asciiLowercased == $1.asciiLowercased }
   }
 }
