@@ -25,6 +25,7 @@ func tests(
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 /// Values and their sources: what every layer speaks.
@@ -59,7 +60,7 @@ let package = Package(
     target("Configuration", ["Mail", "Addressing"]),
     target("Access", ["CMaps", "Mail", "Environment"]),
     target("Greylisting", ["Mail", "Addressing"]),
-    target("Store", values + ["Greylisting", grdb]),
+    target("Store", values + ["Greylisting", grdb, sqlite]),
     target("Control", ["Milter"]),
 
     // Policy: the runner and its modules.

@@ -104,7 +104,8 @@ package final class PolicyPipeline: Sendable {
   let logsHeaders: Bool
   let remembersMessageID: Bool
   let remembersSubject: Bool
-  private let byStage: [Stage: [Int]]
+  /// In the order of stages: asked at every step of every message.
+  private let byStage: [[Int]]
 
   /// Sets up every module, also those that are off, so that a fault shows before it bites.
   ///
@@ -133,11 +134,9 @@ package final class PolicyPipeline: Sendable {
     self.references = references ?? ReferenceSource(services, node: trail.node)
     network = NetworkPolicy(configuration.settings(NetworkOptions.self))
     logsHeaders = configuration.settings(LogOptions.self).headers
-    var byStage: [Stage: [Int]] = [:]
-    for stage in Stage.allCases {
-      byStage[stage] = modules.indices.filter { modules[$0].stages.contains(stage) }
+    byStage = Stage.allCases.map { stage in
+      modules.indices.filter { modules[$0].stages.contains(stage) }
     }
-    self.byStage = byStage
   }
 
   private static func configure<M: PolicyModule>(
@@ -146,7 +145,7 @@ package final class PolicyPipeline: Sendable {
     try ConfiguredModule(type, index: index, configuration, services)
   }
 
-  func modules(at stage: Stage) -> [Int] { byStage[stage] ?? [] }
+  func modules(at stage: Stage) -> [Int] { byStage[stage.order] }
 
   /// What is wanted of the MTA.
   ///
