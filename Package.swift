@@ -38,7 +38,11 @@ let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", 
 
 let package = Package(
   name: "bmsd",
-  products: [.executable(name: "bmsd", targets: ["bmsd"])],
+  products: [
+    .executable(name: "bmsd", targets: ["bmsd"]),
+    // Never installed: tests preload it.
+    .library(name: "FailingDisk", type: .dynamic, targets: ["FailingDisk"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -77,6 +81,14 @@ let package = Package(
       name: "TestSupport", dependencies: daemon + ["MilterClient"], path: "Tests/TestSupport",
       swiftSettings: strict),
 
+    // A disk that fails, for the daemons of tests.
+    .target(name: "FailingDisk", path: "Tests/FailingDisk"),
+
+    // What libFuzzer runs (`make fuzz`), and the ordinary tests with what it found.
+    .target(
+      name: "Fuzz", dependencies: daemon + ["MilterClient", "TestSupport"], path: "Tests/Fuzz",
+      exclude: ["Corpus"], swiftSettings: strict),
+
     .executableTarget(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
@@ -85,6 +97,7 @@ let package = Package(
       path: "Tests/Benchmarks/MilterLoad", swiftSettings: strict),
 
     tests("AccessTests", ["Access", "Mail", "Environment", "TestSupport"]),
+    tests("FuzzTests", ["Fuzz"]),
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),
