@@ -3,11 +3,14 @@
 
 SWIFT ?= swift
 BMSD ?= .build/release/bmsd
+# The toolchain's own compiler where there is no other.
+CC := $(or $(shell command -v cc),clang)
+NOOPS = .build/bench/noop .build/bench/noop-no-reply
 SOURCES = Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build install uninstall deb demo test unit-test end-to-end benchmark lint module \
+.PHONY: help deps build install uninstall deb demo test unit-test end-to-end bench benchmark lint module \
   regenerate
 
 PREFIX ?= /usr/local
@@ -77,6 +80,18 @@ unit-test: ## libraries, policies in process, and the wire through real libmilte
 
 end-to-end: ## real Postfix and Sendmail; needs `make build`
 	BMSD=$(CURDIR)/$(BMSD) Tests/Tools/run-end-to-end
+
+bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; BENCH="--rounds 3"
+	$(SWIFT) build -c release --product MilterLoad --static-swift-stdlib
+	.build/release/MilterLoad --json .build/bench/results.json $(BENCH)
+
+.build/bench/noop: Tests/Benchmarks/NoOp/noop.c
+	mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -o $@ $< -lmilter -lpthread
+
+.build/bench/noop-no-reply: Tests/Benchmarks/NoOp/noop.c
+	mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -DNO_REPLY -o $@ $< -lmilter -lpthread
 
 benchmark: ## what a greylist check costs at 1,000 and 1,000,000 triplets
 	$(SWIFT) run -c release GreylistBenchmark

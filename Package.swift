@@ -25,6 +25,7 @@ func tests(
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 /// Values and their sources: what every layer speaks.
@@ -37,7 +38,11 @@ let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", 
 
 let package = Package(
   name: "bmsd",
-  products: [.executable(name: "bmsd", targets: ["bmsd"])],
+  products: [
+    .executable(name: "bmsd", targets: ["bmsd"]),
+    // Never installed: tests preload it.
+    .library(name: "FailingDisk", type: .dynamic, targets: ["FailingDisk"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -61,7 +66,7 @@ let package = Package(
     target("Greylisting", ["Mail", "Addressing"]),
     target("DNS", ["Addressing", "Environment"]),
     target("SPF", values + ["DNS"]),
-    target("Store", values + ["Greylisting", grdb]),
+    target("Store", values + ["Greylisting", grdb, sqlite]),
     target("Control", ["Milter"]),
 
     // Policy: the runner and its modules.
@@ -78,6 +83,14 @@ let package = Package(
       name: "TestSupport", dependencies: daemon + ["MilterClient"], path: "Tests/TestSupport",
       swiftSettings: strict),
 
+    // A disk that fails, for the daemons of tests.
+    .target(name: "FailingDisk", path: "Tests/FailingDisk"),
+
+    // What libFuzzer runs (`make fuzz`), and the ordinary tests with what it found.
+    .target(
+      name: "Fuzz", dependencies: daemon + ["MilterClient", "TestSupport"], path: "Tests/Fuzz",
+      exclude: ["Corpus"], swiftSettings: strict),
+
     .executableTarget(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
@@ -86,6 +99,7 @@ let package = Package(
       path: "Tests/Benchmarks/MilterLoad", swiftSettings: strict),
 
     tests("AccessTests", ["Access", "Mail", "Environment", "TestSupport"]),
+    tests("FuzzTests", ["Fuzz"]),
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),

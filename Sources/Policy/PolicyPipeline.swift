@@ -114,7 +114,8 @@ package final class PolicyPipeline: Sendable {
   let logsHeaders: Bool
   let remembersMessageID: Bool
   let remembersSubject: Bool
-  private let byStage: [Stage: [Int]]
+  /// In the order of stages: asked at every step of every message.
+  private let byStage: [[Int]]
 
   /// Sets up every module, also those that are off, so that a fault shows before it bites.
   ///
@@ -143,11 +144,9 @@ package final class PolicyPipeline: Sendable {
     self.references = references ?? ReferenceSource(services, node: trail.node)
     network = NetworkPolicy(configuration.settings(NetworkOptions.self))
     logsHeaders = configuration.settings(LogOptions.self).headers
-    var byStage: [Stage: [Int]] = [:]
-    for stage in Stage.allCases {
-      byStage[stage] = modules.indices.filter { modules[$0].stages.contains(stage) }
+    byStage = Stage.allCases.map { stage in
+      modules.indices.filter { modules[$0].stages.contains(stage) }
     }
-    self.byStage = byStage
   }
 
   private static func configure<M: PolicyModule>(
@@ -164,7 +163,7 @@ package final class PolicyPipeline: Sendable {
   /// What is wrong with that at the moment.
   package var standingFaults: [String] { modules.flatMap { $0.standingFaults() } }
 
-  func modules(at stage: Stage) -> [Int] { byStage[stage] ?? [] }
+  func modules(at stage: Stage) -> [Int] { byStage[stage.order] }
 
   /// What is wanted of the MTA.
   ///

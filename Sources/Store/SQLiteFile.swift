@@ -21,10 +21,11 @@ package final class SQLiteFile: Sendable {
 
   /// Opens or creates the file and brings its schema forward.
   ///
-  /// A copy `PATH.vN` (N the number of migrations it has) is left before a schema change. Throws
-  /// `newer` for a schema that a later version made, `damaged` for what is no database.
+  /// The writer keeps at most `cache` bytes of pages in memory. A copy `PATH.vN` (N the number of
+  /// migrations it has) is left before a schema change. Throws `newer` for a schema that a later
+  /// version made, `damaged` for what is no database.
   package init(
-    path: String, migrator: DatabaseMigrator, time: any TimeSource
+    path: String, migrator: DatabaseMigrator, time: any TimeSource, cache: Int = 64 << 20
   ) throws(StoreTrouble) {
     self.path = path
     gate = WriteGate(time)
@@ -40,7 +41,7 @@ package final class SQLiteFile: Sendable {
         try db.execute(sql: "PRAGMA journal_size_limit = 33554432")
         // The writer's, filled as needed: with SQLite's 2 MB a check of a triplet among a million
         // reads its pages anew each time.
-        try db.execute(sql: "PRAGMA cache_size = -65536")
+        try db.execute(sql: "PRAGMA cache_size = -\(cache >> 10)")
         // Pages of a large table come apart: the later they are copied into the file, the more of
         // them are copied once for several writes.
         try db.execute(sql: "PRAGMA wal_autocheckpoint = 8000")

@@ -28,19 +28,24 @@ package final class TrailStore: Sendable {
     current = Mutex(try Self.open(path, time))
   }
 
+  /// New rows go to the ends of tables and of most indexes: few pages are asked for again.
+  private static let cache = 8 << 20
+
   private static func open(_ path: String, _ time: any TimeSource) throws(StoreTrouble)
     -> SQLiteFile
   {
     if access(path, F_OK) != 0 { removeCompanions(path) }
     makePrivate(path)
     do {
-      return try SQLiteFile(path: path, migrator: TrailSchema.migrator, time: time)
+      return try SQLiteFile(
+        path: path, migrator: TrailSchema.migrator, time: time, cache: cache)
     } catch {
       guard error.makesFileUseless else { throw error }
       guard rename(path, "\(path).aside") == 0 else { throw error }
       removeCompanions(path)
       makePrivate(path)
-      return try SQLiteFile(path: path, migrator: TrailSchema.migrator, time: time)
+      return try SQLiteFile(
+        path: path, migrator: TrailSchema.migrator, time: time, cache: cache)
     }
   }
 
@@ -204,33 +209,66 @@ enum TrailInsert {
   private static let editSQL = "INSERT INTO edit VALUES (?, ?, ?, ?, ?)"
 
   static func insert(_ entry: TrailEntry, _ db: Database) throws {
-    let value: (MailText?) -> DatabaseValue = { TrailSchema.value($0) }
-    let text: (String?) -> DatabaseValue = { TrailSchema.value($0) }
-    try db.cachedStatement(sql: entrySQL).execute(arguments: [
-      entry.reference, entry.time, entry.isRefused, entry.ending, entry.node,
-      value(entry.client), value(entry.clientName), value(entry.hello), value(entry.user),
-      value(entry.daemonName), value(entry.daemonPort), value(entry.sender), value(entry.queueID),
-      value(entry.messageID), value(entry.subject), entry.acceptedRecipients,
-      entry.refusedRecipients, entry.unknownRecipients, text(entry.reply), entry.size,
-      entry.droppedDecisions,
-    ])
+    try insertEntry(entry, db)
     let id = db.lastInsertedRowID
-    let recipients = try db.cachedStatement(sql: recipientSQL)
+    var recipients = RowInsert(try db.cachedStatement(sql: recipientSQL))
     for (number, address) in entry.recipients.prefix(TrailEntry.Limit.recipients).enumerated() {
-      try recipients.execute(arguments: [id, number, value(address)])
+      recipients.bind(id)
+      recipients.bind(number)
+      recipients.bind(address)
+      try recipients.write()
     }
-    let decisions = try db.cachedStatement(sql: decisionSQL)
+    var decisions = RowInsert(try db.cachedStatement(sql: decisionSQL))
     for (number, decision) in entry.decisions.enumerated() {
-      try decisions.execute(arguments: [
-        id, number, decision.stage, decision.module, decision.mode, decision.verdict,
-        decision.effect, text(decision.reply), decision.code, text(decision.detail),
-        decision.option, decision.place, value(decision.recipient), text(decision.note),
-        decision.duration,
-      ])
+      decisions.bind(id)
+      decisions.bind(number)
+      for text in [
+        decision.stage, decision.module, decision.mode, decision.verdict, decision.effect,
+      ] {
+        decisions.bind(text)
+      }
+      for text in [
+        decision.reply, decision.code, decision.detail, decision.option, decision.place,
+      ] {
+        decisions.bind(text)
+      }
+      decisions.bind(decision.recipient)
+      decisions.bind(decision.note)
+      decisions.bind(decision.duration)
+      try decisions.write()
     }
-    let edits = try db.cachedStatement(sql: editSQL)
+    guard !entry.edits.isEmpty else { return }
+    var edits = RowInsert(try db.cachedStatement(sql: editSQL))
     for (number, edit) in entry.edits.enumerated() {
-      try edits.execute(arguments: [id, number, text(edit.kind), value(edit.value), edit.isMade])
+      edits.bind(id)
+      edits.bind(number)
+      edits.bind(edit.kind)
+      edits.bind(edit.value)
+      edits.bind(edit.isMade ? 1 : 0)
+      try edits.write()
     }
+  }
+
+  /// In the order of `columns`.
+  private static func insertEntry(_ entry: TrailEntry, _ db: Database) throws {
+    var row = RowInsert(try db.cachedStatement(sql: entrySQL))
+    row.bind(entry.reference)
+    row.bind(entry.time)
+    row.bind(entry.isRefused ? 1 : 0)
+    row.bind(entry.ending)
+    row.bind(entry.node)
+    for text in [
+      entry.client, entry.clientName, entry.hello, entry.user, entry.daemonName, entry.daemonPort,
+      entry.sender, entry.queueID, entry.messageID, entry.subject,
+    ] {
+      row.bind(text)
+    }
+    for count in [entry.acceptedRecipients, entry.refusedRecipients, entry.unknownRecipients] {
+      row.bind(count)
+    }
+    row.bind(entry.reply)
+    row.bind(entry.size)
+    row.bind(entry.droppedDecisions)
+    try row.write()
   }
 }

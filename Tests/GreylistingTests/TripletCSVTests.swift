@@ -23,6 +23,7 @@ struct TripletCSVTests {
     "example.com,a,b,1e99,2,3,", "example.com,a,b,-1,2,3,", "example.com,a,b,1,2,-3,",
     "example.com,a,b,1,2,1e300,", "example.com,\"a,b,1,2,3,", "a.b,c,d,1,2,3,4,5,6,7",
     "\u{0}\u{1},\u{2},,,,,", "999.999.999.999.9/77,a,b,1,2,3,",
+    ".,a,b,1,2,3,", "..,a,b,1,2,3,",
   ])
   func refusesGarbage(_ line: String) {
     var csv = TripletCSV(keys: TripletKeys())

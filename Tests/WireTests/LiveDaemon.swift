@@ -71,7 +71,7 @@ final class LiveDaemon {
     process = Process()
     process.executableURL = try Self.executable()
     process.arguments = ["run", "--config", configuration]
-    process.environment = ["NOTIFY_SOCKET": ready]
+    process.environment = Sanitizer.environment.merging(["NOTIFY_SOCKET": ready]) { $1 }
     process.standardError = FileHandle.nullDevice
     try process.run()
     var buffer = [UInt8](repeating: 0, count: 100)

@@ -101,7 +101,8 @@ struct Bench {
   /// all of them.
   func accepted(_ connections: [Int]) throws -> [Measurement] {
     let candidates = [
-      try yardstick(.answering, at: socket("answering")), try daemon("accept", at: socket("accept")),
+      try yardstick(.answering, at: socket("answering")),
+      try daemon("accept", at: socket("accept")),
       try yardstick(.noReply, at: socket("no-reply")),
     ]
     defer { for candidate in candidates { candidate.stop() } }
@@ -111,7 +112,8 @@ struct Bench {
   /// The same over TCP on loopback.
   func inet() throws -> [Measurement] {
     let candidates = [
-      try yardstick(.answering, at: try Self.freePort()), try daemon("inet", at: try Self.freePort()),
+      try yardstick(.answering, at: try Self.freePort()),
+      try daemon("inet", at: try Self.freePort()),
       try yardstick(.noReply, at: try Self.freePort()),
     ]
     defer { for candidate in candidates { candidate.stop() } }

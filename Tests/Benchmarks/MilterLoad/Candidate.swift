@@ -34,7 +34,10 @@ final class Candidate {
     process.standardError = output
     try process.run()
     for _ in 0..<200 where process.isRunning {
-      if let session = try? MilterSession(connectingTo: address) {
+      // A socket takes connections before the milter does: only an answer proves that it runs.
+      if let session = try? MilterSession(connectingTo: address),
+        (try? session.negotiate()) != nil
+      {
         session.closeAbruptly()
         return
       }

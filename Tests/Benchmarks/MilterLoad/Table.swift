@@ -61,7 +61,8 @@ extension Results {
           $0.candidate == yardstick.rawValue && $0.connections == own.connections
         }
         for figure in [\Figures.processorTime, \.medianWait] {
-          row.append(other.map { Table.number(own.ratio(to: $0) { $0[keyPath: figure] }, 2) } ?? "-")
+          let ratio = other.map { own.ratio(to: $0) { $0[keyPath: figure] } }
+          row.append(ratio.map { Table.number($0, 2) } ?? "-")
         }
       }
       row += [
