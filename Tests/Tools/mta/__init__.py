@@ -6,6 +6,7 @@
 from .conversation import Exchange, Reply, SMTPConversation
 from .daemon import Daemon, Settings, executable, memory
 from .machine import Machine
+from .names import NameServer
 from .network import PrivateNetwork
 from .packages import PROJECT
 from .postfix import DOMAIN, PrivatePostfix
@@ -17,7 +18,7 @@ from .sink import Delivery, MailSink
 
 __all__ = [
     "DOMAIN", "Daemon", "Delivery", "Exchange", "Failure", "Folder", "Machine", "MailSink",
-    "PROJECT", "PrivateNetwork", "PrivatePostfix", "PrivateSendmail", "Program", "Reply", "SMTPConversation",
+    "NameServer", "PROJECT", "PrivateNetwork", "PrivatePostfix", "PrivateSendmail", "Program", "Reply", "SMTPConversation",
     "Settings", "end_with_us", "executable", "free_port", "memory", "stop_all", "stop_on_signals",
     "wait_until",
 ]
