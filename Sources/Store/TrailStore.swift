@@ -29,7 +29,7 @@ package final class TrailStore: Sendable {
   }
 
   /// New rows go to the ends of tables and of most indexes: few pages are asked for again.
-  private static let cache = 8 << 20
+  private static let cache = 4 << 20
 
   private static func open(_ path: String, _ time: any TimeSource) throws(StoreTrouble)
     -> SQLiteFile
