@@ -76,7 +76,7 @@ unit-test: ## libraries, policies in process, and the wire through real libmilte
 	$(SWIFT) test --skip-build
 
 end-to-end: ## real Postfix and Sendmail; needs `make build`
-	BMSD=$(CURDIR)/$(BMSD) Tests/Tools/run-end-to-end
+	BMSD=$(abspath $(BMSD)) Tests/Tools/run-end-to-end
 
 benchmark: ## what a greylist check costs at 1,000 and 1,000,000 triplets
 	$(SWIFT) run -c release GreylistBenchmark
