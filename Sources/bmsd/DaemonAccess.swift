@@ -71,18 +71,18 @@ struct DaemonAccess {
     let options = configuration.settings(StoreOptions.self)
     guard options.isPresent else { return Administration.noStore }
     let path = options.path.path
-    if ProcessLock.isHeld(path: path) {
-      throw Self.failure(
-        EX_UNAVAILABLE,
-        "a daemon uses \(path), but nothing listens at \(socketPath): is --config its file?")
-    }
     let time = SystemTime()
     try Rights.becomeOwner(ofFolderOf: path)
     do {
-      let memory = try Memory.open(configuration, time: time)
+      // A daemon that starts meanwhile waits, or it would not know what is changed here.
+      let memory = try Memory.open(configuration, time: time, isAlone: true)
       return Administration(memory, time).perform(request) { row in
         try take(try JSONEncoder().encode(row))
       }
+    } catch .inUse(_, let holder) {
+      throw Self.failure(
+        EX_UNAVAILABLE,
+        "\(holder) uses \(path), but nothing listens at \(socketPath): is --config its file?")
     } catch {
       throw Self.failure(
         error == .readOnly ? EX_NOPERM : EX_UNAVAILABLE,

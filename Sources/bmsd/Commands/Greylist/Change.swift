@@ -78,7 +78,7 @@ extension GreylistCommand {
       let count = try access.run {
         try access.store.purgeGreylist(
           by: access.rule, at: access.now, within: GreylistAccess.patience
-        ) { seen, _ in bar.show(seen) }
+        ) { seen, _ in bar.show(seen) }.gone
       }
       bar.finish()
       print("\(count) triplets forgotten, \(total - count) stay")
