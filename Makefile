@@ -79,7 +79,7 @@ unit-test: ## libraries, policies in process, and the wire through real libmilte
 	$(SWIFT) test --skip-build
 
 end-to-end: ## real Postfix and Sendmail; needs `make build`
-	BMSD=$(CURDIR)/$(BMSD) Tests/Tools/run-end-to-end
+	BMSD=$(abspath $(BMSD)) Tests/Tools/run-end-to-end
 
 bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; BENCH="--rounds 3"
 	$(SWIFT) build -c release --product MilterLoad --static-swift-stdlib

@@ -226,10 +226,10 @@ private struct GreylistQuestions {
 
   func purge(within limit: Duration, _ row: (GreylistRow) throws -> Void) throws {
     let total = try store.countTriplets(TripletFilter())
-    let gone = try store.purgeGreylist(by: rule, at: now, within: limit) { seen, _ in
+    let sum = try store.purgeGreylist(by: rule, at: now, within: limit) { seen, _ in
       try row(.progress(seen, of: total))
     }
-    try row(.changed(gone, of: total))
+    try row(.changed(sum.gone, of: total))
   }
 
   func take(_ lines: [String], within limit: Duration) throws -> GreylistRow {

@@ -207,7 +207,7 @@ package final class Daemon: Sendable {
     socket.removePath()
     control?.removePath()
     // What was banned in the last second; for more there is no time.
-    try? memory.flush(within: .seconds(1))
+    memory.close(within: .seconds(1))
     trail.close(.seconds(2))
     writer.flush(.seconds(2))
     return status

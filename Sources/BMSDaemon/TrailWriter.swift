@@ -201,7 +201,7 @@ package final class TrailWriter: DecisionTrail {
     guard !records.isEmpty else { return }
     if state.withLock({ $0.isLow }) {
       queue.lose(records.count, now: time.milliseconds, "the disk is nearly full")
-      complain(settings, "less than [store] min_free is left on the disk")
+      complain(settings, Self.lowDisk)
       return
     }
     try store.append(records.map { TrailEntry($0, node: settings.node) })
@@ -231,7 +231,8 @@ package final class TrailWriter: DecisionTrail {
     let now = time.monotonic
     state.withLock { state in
       state.isLow = free < settings.minimumFree
-      if !state.isLow { state.trouble = nil }
+      // Known before the first record is lost for it.
+      state.trouble = state.isLow ? Self.lowDisk : nil
       state.nextHousekeeping = now + Self.housekeeping
     }
     // Small steps: a batch is written between two of them.
@@ -243,6 +244,9 @@ package final class TrailWriter: DecisionTrail {
   }
 
   // MARK: trouble
+
+  private static let lowDisk =
+    "less than [store] min_free is left on the disk, so no decision is recorded"
 
   private func failed(_ trouble: StoreTrouble, _ settings: Settings) {
     if case .failing = trouble { return }

@@ -84,8 +84,8 @@ enum TrailSchema {
   }
 
   /// The bytes of a column.
-  static func text(_ row: Row, _ column: String) -> MailText? {
-    let value: DatabaseValue = row[column]
+  static func text(_ row: Row, _ column: String) throws -> MailText? {
+    let value: DatabaseValue = try row.decode(forColumn: column)
     switch value.storage {
     case .string(let text): return MailText(text)
     case .blob(let data): return MailText(data)

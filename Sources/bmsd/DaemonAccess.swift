@@ -105,15 +105,16 @@ final class DaemonAccess {
           "\(path): \(String(cString: strerror(code)))\(hint)")
       }
     }
-    if ProcessLock.isHeld(path: path) {
-      throw Self.failure(
-        EX_UNAVAILABLE,
-        "a daemon uses \(path), but nothing listens at \(socketPath): is --config its file?")
-    }
     let time = SystemTime()
     try Rights.becomeOwner(ofFolderOf: path)
     do {
-      return Administration(try Memory.open(configuration, time: time), time, configuration)
+      // A daemon that starts meanwhile waits, or it would not know what is changed here.
+      let memory = try Memory.open(configuration, time: time, isAlone: true)
+      return Administration(memory, time, configuration)
+    } catch .inUse(_, let holder) {
+      throw Self.failure(
+        EX_UNAVAILABLE,
+        "\(holder) uses \(path), but nothing listens at \(socketPath): is --config its file?")
     } catch {
       throw Self.failure(
         error == .readOnly ? EX_NOPERM : EX_UNAVAILABLE,

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 
@@ -20,12 +20,15 @@ from mta import (
 CONFIGURATION = "/etc/mail/bms.conf"
 
 
+_packages = tempfile.TemporaryDirectory(prefix="bmsd-deb.")
+
+
 @cache
 def package(revision: int = 1) -> Path:
     """The package of the bmsd under test, built as `make deb` does, compressed for speed."""
     result = subprocess.run(
         [str(PROJECT / "Tests" / "Tools" / "build-deb"),
-         str(PROJECT / ".build" / "deb-tests" / str(revision))],
+         f"{_packages.name}/{revision}"],
         capture_output=True, text=True, timeout=300,
         env={**os.environ, "BMSD": str(executable()), "DEB_REVISION": str(revision),
              "COMPRESSION": "gzip"},

@@ -34,12 +34,12 @@ struct Table {
 extension Results {
   /// Everything, for people.
   var text: String {
-    var parts = [
-      Self.overview("Accepted mail, unix socket", accepted),
-      Self.waits("Waits of the MTA in microseconds: p50/p99/max", accepted + deferred + inet),
-    ]
+    var parts: [String] = []
+    if !accepted.isEmpty { parts.append(Self.overview("Accepted mail, unix socket", accepted)) }
     if !inet.isEmpty { parts.append(Self.overview("Accepted mail, inet socket", inet)) }
     if !deferred.isEmpty { parts.append(Self.overview("Deferred mail, unix socket", deferred)) }
+    let all = accepted + deferred + inet
+    if !all.isEmpty { parts.append(Self.waits("Waits in microseconds: p50/p99/max", all)) }
     if !growth.isEmpty { parts.append(Self.memory("messages", growth)) }
     if !openSessions.isEmpty { parts.append(Self.memory("open sessions", openSessions)) }
     parts.append(targetText)

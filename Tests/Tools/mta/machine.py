@@ -28,6 +28,8 @@ class Machine:
         if not self.tar.exists():
             raise Failure(f"there is no {self.tar}: run Tests/Tools/install-packages machine")
         self.log = folder / "machine.log"
+        self._root = folder / "machine"
+        self._root.mkdir()
         self.network = network
         self.systemd = systemd
         self._cgroup: Path | None = None
@@ -38,7 +40,6 @@ class Machine:
 
     def start(self) -> Machine:
         """Returns when it is up; a `Failure` says why systemd cannot run here."""
-        # No file descriptor of ours is there, so the journal is all that systemd writes to.
         init = ["/bin/sh", "-c", "while :; do sleep 1000; done"]
         if self.systemd:
             init = ["/lib/systemd/systemd", "--log-target=console", "--log-level=notice"]
@@ -50,7 +51,8 @@ class Machine:
         joined = f"echo $$ >{self._cgroup}/cgroup.procs; " if self._cgroup else ""
         with self.network.entered():
             self._program = Program(
-                ["sh", "-c", f'{joined}exec "$@"', "sh", *command, "sh", boot, str(self.tar), *init],
+                ["sh", "-c", f'{joined}exec "$@"', "sh", *command,
+                 "sh", boot, str(self.tar), str(self._root), *init],
                 self.log,
             )
         self._init = wait_until("the machine's first process", self._child)

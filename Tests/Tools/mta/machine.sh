@@ -2,15 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: the bmsd authors
 #
-# machine.sh TAR COMMAND...: unpacks a Debian into memory and runs a command as its process 1.
+# machine.sh TAR FOLDER COMMAND...: unpacks a Debian into memory, seen at an empty folder, and runs a
+# command as its process 1.
 # To be called in namespaces of its own: mount, pid, uts, ipc, cgroup and network.
 
 set -eu
 tar=$1
-shift
+root=$2
+shift 2
 
 mount --make-rprivate /
-root=$(mktemp -d)
 mount -t tmpfs -o mode=755 machine "$root"
 tar --extract --numeric-owner --xattrs --file "$tar" --directory "$root" --exclude='./dev/*'
 
