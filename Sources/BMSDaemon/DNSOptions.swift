@@ -2,6 +2,9 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 package import Configuration
+package import DNS
+package import Environment
+internal import Synchronization
 
 /// `[dns]`: whom names are asked of, and for how long.
 package struct DNSOptions: Section {
@@ -35,4 +38,47 @@ package struct DNSOptions: Section {
     help: "The key that validation begins with: in Debian of the package dns-root-data.")
 
   package init() {}
+}
+
+extension Configuration {
+  /// What is wrong with `[dns]` beyond its table.
+  var dnsFaults: [ConfigurationFault] {
+    settings(DNSOptions.self).servers.items.filter { NameServer($0) == nil }.map {
+      fault(
+        "\"\($0)\" is no server: write an address, as 127.0.0.1 or 127.0.0.1@5353",
+        option: "dns.servers")
+    }
+  }
+}
+
+/// DNS as `[dns]` says, made when the first question comes: most commands ask none, and the daemon
+/// makes no thread before it has given up root.
+package final class ConfiguredResolver: Resolver {
+  private let options: UnboundOptions
+  private let resolver = Mutex<(any Resolver)?>(nil)
+
+  package init(_ configuration: Configuration) {
+    let settings = configuration.settings(DNSOptions.self)
+    var options = UnboundOptions()
+    options.servers = settings.servers.items.compactMap { NameServer($0) }
+    options.timeout = settings.timeout.duration
+    options.cacheSize = settings.cacheSize.bytes
+    if settings.dnssec == .validate { options.trustAnchor = settings.trustAnchor.path }
+    self.options = options
+  }
+
+  package func resolve(_ question: Question, by deadline: Deadline) -> Response {
+    let made = resolver.withLock { resolver -> any Resolver in
+      if let resolver { return resolver }
+      let new: any Resolver
+      do {
+        new = try UnboundResolver(options, time: SystemTime(), random: SystemRandom())
+      } catch {
+        new = NoResolver(because: "\(error)")
+      }
+      resolver = new
+      return new
+    }
+    return made.resolve(question, by: deadline)
+  }
 }

@@ -25,6 +25,7 @@ package final class Daemon: Sendable {
   let path: String
   let gate: SessionGate
   let references: ReferenceSource
+  private let resolver: any Resolver
   let current: Mutex<Current>
   let memory: Memory
   let began = SystemTime().monotonic
@@ -61,7 +62,7 @@ package final class Daemon: Sendable {
     let writer = LogWriter(descriptor: STDERR_FILENO)
     self.writer = writer
     // Proved without memory first: a broken file shall touch nothing.
-    let proved = Self.setup(path, writer, .none, nil)
+    let proved = Self.setup(path, writer, .none, nil, NoResolver())
     guard let pipeline = proved.pipeline else {
       throw StartFailure(status: EX_CONFIG, lines: proved.faults.map(\.description))
     }
@@ -69,6 +70,7 @@ package final class Daemon: Sendable {
     let log = pipeline.services.log
     for fault in proved.faults { log.warning("\(fault)") }
     let configuration = proved.configuration
+    resolver = ConfiguredResolver(configuration)
     let options = configuration.settings(MilterOptions.self)
     let trail = TrailWriter(time: SystemTime())
     self.trail = trail
@@ -90,7 +92,7 @@ package final class Daemon: Sendable {
       if let newest = trail.newest { references.continue(after: newest) }
       let setup = Setup(
         configuration, source: proved.source,
-        services: Self.services(configuration, writer, memory), references: references)
+        services: Self.services(configuration, writer, memory, resolver), references: references)
       guard let pipeline = setup.pipeline else {
         throw StartFailure(status: EX_CONFIG, lines: setup.faults.map(\.description))
       }
@@ -222,21 +224,24 @@ package final class Daemon: Sendable {
   }
 
   /// The file as it is now, proved with the daemon's memory.
-  func readAgain() -> Setup { Self.setup(path, writer, memory, references) }
+  func readAgain() -> Setup { Self.setup(path, writer, memory, references, resolver) }
 
   private static func setup(
-    _ path: String, _ writer: LogWriter, _ memory: Memory, _ references: ReferenceSource?
+    _ path: String, _ writer: LogWriter, _ memory: Memory, _ references: ReferenceSource?,
+    _ resolver: any Resolver
   ) -> Setup {
     Setup(path: path, files: SystemFiles(), references: references) {
-      services($0, writer, memory)
+      services($0, writer, memory, resolver)
     }
   }
 
   private static func services(
-    _ configuration: Configuration, _ writer: LogWriter, _ memory: Memory
+    _ configuration: Configuration, _ writer: LogWriter, _ memory: Memory,
+    _ resolver: any Resolver
   ) -> Services {
     let log = configuration.settings(LogOptions.self)
-    return .system(log: logger(log.format, log.level.loggerLevel, writer), memory: memory)
+    return .system(
+      log: logger(log.format, log.level.loggerLevel, writer), memory: memory, resolver: resolver)
   }
 
   private static func logger(

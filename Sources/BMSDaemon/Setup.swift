@@ -46,6 +46,8 @@ package struct Setup: Sendable {
     var faults = configuration.faults
     var services = services
     faults += Self.accessFaults(configuration, &services)
+    faults += configuration.dnsFaults
+    services.dnsLimit = configuration.settings(DNSOptions.self).deadline.duration
     var pipeline: PolicyPipeline?
     do {
       pipeline = try PolicyPipeline(modules, configuration, services, references: references)

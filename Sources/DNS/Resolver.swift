@@ -26,8 +26,10 @@ let longestAliasChain = 10
 
 /// Nobody to ask: every answer is that there is none for now.
 package struct NoResolver: Resolver {
-  package init() {}
+  private let why: String
+
+  package init(because why: String = "there is no resolver") { self.why = why }
   package func resolve(_ question: Question, by deadline: Deadline) -> Response {
-    Response(.temporary(.unavailable("there is no resolver")))
+    Response(.temporary(.unavailable(why)))
   }
 }

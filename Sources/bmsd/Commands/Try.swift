@@ -35,6 +35,7 @@ struct Try: ParsableCommand {
   @Option(help: "A recipient; may be repeated. Else the file's Delivered-To.") var rcpt: [String] =
     []
   @Option(help: "The user as whom the client authenticated.") var auth: String?
+  @OptionGroup var zone: ZoneOption
   @Flag(help: "Show the message before and after.") var diff = false
   @Flag(help: "One JSON object an answer, then one for the verdict.") var json = false
 
@@ -52,7 +53,9 @@ struct Try: ParsableCommand {
     if let ref { return try decideAgain(ref) }
     let bytes = try message()
     let trail = MemoryTrail(capacity: 1)
-    let (setup, pipeline) = try config.provedPipeline(trail: trail)
+    let (setup, pipeline) = try config.provedPipeline(
+      trail: trail, resolver: try zone.resolver())
+    pipeline.refresh(by: Deadline(Self.patience, SystemTime()))
     let message = EditedMessage(parsing: bytes)
     let envelope = envelope(of: message)
     let trial = Trial(pipeline, trail: trail, hostName: Self.hostName)
@@ -72,7 +75,9 @@ struct Try: ParsableCommand {
   private func decideAgain(_ name: String) throws {
     // Read first: who opens the trail may no longer be allowed to.
     let trail = MemoryTrail(capacity: 1)
-    let (setup, pipeline) = try config.provedPipeline(trail: trail)
+    let (setup, pipeline) = try config.provedPipeline(
+      trail: trail, resolver: try zone.resolver())
+    pipeline.refresh(by: Deadline(Self.patience, SystemTime()))
     let (reader, _) = try config.openTrail()
     let entry = try Trail.reading { try TrailQuestion(name).entries(in: reader).last }
     guard let entry else {
@@ -99,6 +104,9 @@ struct Try: ParsableCommand {
     }
     if outcome.isRefused { throw ExitCode(1) }
   }
+
+  /// How long DNS may take for what is known before a message comes.
+  private static let patience = Duration.seconds(10)
 
   private func message() throws -> [UInt8] {
     do {
