@@ -54,6 +54,7 @@ let package = Package(
     .target(
       name: "CMaps",
       linkerSettings: [.linkedLibrary("cdb"), .linkedLibrary("db"), .linkedLibrary("lmdb")]),
+    .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
 
     // Libraries: each answers one question and knows no policy.
     target("Addressing"),
@@ -64,7 +65,7 @@ let package = Package(
     target("Configuration", ["Mail", "Addressing"]),
     target("Access", ["CMaps", "Mail", "Environment"]),
     target("Greylisting", ["Mail", "Addressing"]),
-    target("DNS", ["Addressing", "Environment"]),
+    target("DNS", ["Addressing", "CUnbound", "Environment"]),
     target("SPF", values + ["DNS"]),
     target("Store", values + ["Greylisting", grdb, sqlite]),
     target("Control", ["Milter"]),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import DNS
 internal import Dispatch
 package import Configuration
 internal import Control

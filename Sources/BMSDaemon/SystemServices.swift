@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+package import DNS
 internal import Environment
 package import Logging
 package import Policy

@@ -30,7 +30,7 @@ struct ZoneOption: ParsableArguments {
     do throws(ZoneFaults) {
       return try ZoneResolver(bytes)
     } catch {
-      for fault in error.faults { Terminal.error("\(zone):\(fault)") }
+      for fault in error.faults { Terminal.error("\(zone):\(fault.line): \(fault.message)") }
       throw ExitCode(EX_DATAERR)
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+import DNS
 import Configuration
 import FoundationEssentials
 import GRDB
@@ -24,7 +25,7 @@ struct MemoryTests {
 
   func setup(_ text: String) -> Setup {
     Setup(path: "/etc/mail/bms.conf", files: FakeFiles(["/etc/mail/bms.conf": text])) { _ in
-      .system(log: log, trail: MemoryTrail(capacity: 0))
+      .system(log: log, trail: MemoryTrail(capacity: 0), resolver: NoResolver())
     }
   }
 

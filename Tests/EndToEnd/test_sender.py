@@ -122,7 +122,9 @@ class SendmailSenders(Senders, SendmailMemory):
     def make_map(self, source: Path) -> None:
         makemap = self.sendmail.programs.sendmail.with_name("makemap")
         with open(source, "rb") as lines:
-            made = subprocess.run([makemap, "hash", f"{source}.db"], stdin=lines, capture_output=True)
+            made = subprocess.run(
+                [makemap, "-C", self.sendmail.configuration, "hash", f"{source}.db"],
+                stdin=lines, capture_output=True)
         self.assertEqual(made.returncode, 0, made.stderr)
 
 

@@ -37,7 +37,8 @@ class NameServer:
         name, kind, data = words[0], words[1].upper(), words[2:]
         match kind:
             case "TXT":
-                return f"--txt-record={name}," + ",".join(f'"{text}"' for text in data)
+                # A comma begins another string.
+                return f"--txt-record={name}," + ",".join(data)
             case "A" | "AAAA":
                 return f"--host-record={name},{data[0]}"
             case "PTR":
