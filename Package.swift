@@ -46,6 +46,7 @@ let package = Package(
   targets: [
     // C: only the library that owns it imports it.
     .target(name: "CMilter", linkerSettings: [.linkedLibrary("milter")]),
+    .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
 
     // Libraries: each answers one question and knows no policy.
     target("Addressing"),
@@ -55,7 +56,7 @@ let package = Package(
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
     target("Greylisting", ["Mail", "Addressing"]),
-    target("DNS", ["Addressing", "Environment"]),
+    target("DNS", ["Addressing", "CUnbound", "Environment"]),
     target("SPF", values + ["DNS"]),
     target("Store", values + ["Greylisting", grdb]),
     target("Control", ["Milter"]),
@@ -71,7 +72,7 @@ let package = Package(
 
     // What the tests of several targets share: conversations, clocks and files of their own.
     .target(
-      name: "TestSupport", dependencies: daemon + ["MilterClient"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: daemon + ["DNS", "MilterClient"], path: "Tests/TestSupport",
       swiftSettings: strict),
 
     .executableTarget(

@@ -96,7 +96,11 @@ import Testing
   @Test(
     "an answer that cannot be used is none",
     arguments: [
-      ("empty", [], "it ends too early"), ("header only", header(0), "it ends too early"),
+      ("empty", [], "it ends too early"),
+      (
+        "no question", [0, 7, 0x81, 0x80] + Array(repeating: 0, count: 8),
+        "it answers another question"
+      ), ("header only", header(0), "it ends too early"),
       ("a question", header(0, flags: 0x01) + question(.a), "it is no answer"),
       ("two questions", [0, 7, 0x81, 0x80, 0, 2, 0, 0, 0, 0, 0, 0], "it has 2 questions"),
       ("another type", header(0) + question(.mx), "it answers another question"),

@@ -24,7 +24,8 @@ struct Message: Sendable {
   let isTruncated: Bool
   /// NOERROR, NXDOMAIN ... (RFC 1035 §4.1.1).
   let code: UInt8
-  /// What the answer is for; nil for a type that bmsd never asks for.
+  /// What the answer is for; nil for a type that bmsd never asks for, and for the bare errors that
+  /// libunbound makes.
   let question: Question?
   /// Records of class IN and of types that bmsd asks for.
   let answers: [Record]
@@ -42,14 +43,18 @@ struct Message: Sendable {
     let answerCount = try reader.number16()
     let authorityCount = try reader.number16()
     _ = try reader.number16()
-    guard questions == 1 else { throw MessageFault(what: "it has \(questions) questions") }
-    let name = try reader.name()
-    let type = RecordType(rawValue: try reader.number16())
-    let questionClass = try reader.number16()
-    question = questionClass == Self.internet ? type.map { Question(name, $0) } : nil
+    guard questions <= 1 else { throw MessageFault(what: "it has \(questions) questions") }
+    question = questions == 1 ? try Self.question(&reader) : nil
     // A record takes 11 octets at least, so that the message bounds the counts.
     answers = try Self.records(answerCount, &reader)
     authorities = try Self.records(authorityCount, &reader)
+  }
+
+  private static func question(_ reader: inout MessageReader) throws(MessageFault) -> Question? {
+    let name = try reader.name()
+    let type = RecordType(rawValue: try reader.number16())
+    let questionClass = try reader.number16()
+    return questionClass == internet ? type.map { Question(name, $0) } : nil
   }
 
   private static func records(

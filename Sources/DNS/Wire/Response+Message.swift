@@ -14,16 +14,16 @@ extension Response {
   }
 
   init(_ message: Message, to question: Question) {
+    guard message.code == Self.noError || message.code == Self.nameError else {
+      self.init(.temporary(.serverFailure(code: message.code)))
+      return
+    }
     guard message.question == question else {
       self.init(.temporary(.malformed("it answers another question")))
       return
     }
     guard !message.isTruncated else {
       self.init(.temporary(.malformed("it is truncated")))
-      return
-    }
-    guard message.code == Self.noError || message.code == Self.nameError else {
-      self.init(.temporary(.serverFailure(code: message.code)))
       return
     }
     var name = question.name
