@@ -47,6 +47,7 @@ let package = Package(
     // C: only the library that owns it imports it.
     .target(name: "CMilter", linkerSettings: [.linkedLibrary("milter")]),
     .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
+    .target(name: "CSPF2", linkerSettings: [.linkedLibrary("spf2")]),
 
     // Libraries: each answers one question and knows no policy.
     target("Addressing"),
@@ -57,7 +58,7 @@ let package = Package(
     target("Configuration", ["Mail", "Addressing"]),
     target("Greylisting", ["Mail", "Addressing"]),
     target("DNS", ["Addressing", "CUnbound", "Environment"]),
-    target("SPF", values + ["DNS"]),
+    target("SPF", values + ["CSPF2", "DNS"]),
     target("Store", values + ["Greylisting", grdb]),
     target("Control", ["Milter"]),
 
@@ -72,7 +73,8 @@ let package = Package(
 
     // What the tests of several targets share: conversations, clocks and files of their own.
     .target(
-      name: "TestSupport", dependencies: daemon + ["DNS", "MilterClient"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: daemon + ["DNS", "MilterClient"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
 
     .executableTarget(
