@@ -55,6 +55,7 @@ let package = Package(
       name: "CMaps",
       linkerSettings: [.linkedLibrary("cdb"), .linkedLibrary("db"), .linkedLibrary("lmdb")]),
     .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
+    .target(name: "CSPF2", linkerSettings: [.linkedLibrary("spf2")]),
 
     // Libraries: each answers one question and knows no policy.
     target("Addressing"),
@@ -66,7 +67,7 @@ let package = Package(
     target("Access", ["CMaps", "Mail", "Environment"]),
     target("Greylisting", ["Mail", "Addressing"]),
     target("DNS", ["Addressing", "CUnbound", "Environment"]),
-    target("SPF", values + ["DNS"]),
+    target("SPF", values + ["CSPF2", "DNS"]),
     target("Store", values + ["Greylisting", grdb, sqlite]),
     target("Control", ["Milter"]),
 
