@@ -62,7 +62,7 @@ extension WireTests {
       return false
     }
 
-    @Test func aLockKeepsNobodyWaiting() throws {
+    @Test("fault 15: a lock keeps nobody waiting") func aLockKeepsNobodyWaiting() throws {
       let daemon = try LiveDaemon(Self.sections)
       try daemon.write(Self.sections + "[trail]\npath = \(daemon.folder.path("trail.db"))\n")
       try daemon.start()
@@ -130,7 +130,8 @@ extension WireTests {
       daemon.end(SIGTERM)
     }
 
-    @Test func aFolderThatWasRemovedStopsNoMail() throws {
+    @Test("fault 18: a folder that was removed stops no mail")
+    func aFolderThatWasRemovedStopsNoMail() throws {
       let daemon = try LiveDaemon(Self.sections)
       let state = daemon.folder.path("state")
       mkdir(state, 0o755)
@@ -146,7 +147,8 @@ extension WireTests {
     }
 
     /// The pages of the table are junk: the daemon learns of it only when it looks there.
-    @Test func aDatabaseDamagedWithinRefusesNobody() throws {
+    @Test("fault 17: a database damaged within refuses nobody")
+    func aDatabaseDamagedWithinRefusesNobody() throws {
       let daemon = try LiveDaemon(Self.sections)
       let path = daemon.folder.path("bms.db")
       try daemon.start()
@@ -186,9 +188,11 @@ extension WireTests {
       return daemon
     }
 
-    @Test(arguments: [
-      "this is no database, but long enough to look at", "SQLite format 3\u{0}x", "\u{0}",
-    ])
+    @Test(
+      "fault 17: what is no database",
+      arguments: [
+        "this is no database, but long enough to look at", "SQLite format 3\u{0}x", "\u{0}",
+      ])
     func noDatabase(_ content: String) throws {
       let daemon = try LiveDaemon(DatabaseTrouble.sections)
       let path = daemon.folder.path("bms.db")
@@ -205,14 +209,14 @@ extension WireTests {
       daemon.end(SIGTERM)
     }
 
-    @Test func aDamagedSchema() throws {
+    @Test("fault 17: a damaged schema") func aDamagedSchema() throws {
       let daemon = try made()
       let path = daemon.folder.path("bms.db")
       try WireTests.damage(path, from: 100)
       #expect(try refusal(daemon).contains("\(path): the database is damaged"))
     }
 
-    @Test func aNewerSchema() throws {
+    @Test("fault 17: a schema of a later version") func aNewerSchema() throws {
       let daemon = try made()
       let queue = try DatabaseQueue(path: daemon.folder.path("bms.db"))
       try queue.write { db in

@@ -54,7 +54,7 @@ extension WireTests {
       let before = try bmsd.status("VmRSS")
       let giant = MailText([UInt8](repeating: 0x78, count: 500_000))
       let angled = MailText([0x3C] + giant.bytes + [0x3E])
-      for _ in 0..<20 {
+      for _ in 0..<5 {
         let session = try bmsd.connect(timeout: .seconds(20))
         try session.negotiate(steps: .leadingSpace)
         session.macros[.connect] = ["j": giant]
@@ -135,7 +135,7 @@ extension WireTests {
     }
 
     @Test(
-      "faults 31, 33: NUL, bare CR and LF, 8-bit junk in header and body, cut anywhere",
+      "faults 31, 33: NUL, bare CR and LF, 8-bit junk, a body cut anywhere",
       arguments: [1, 2, 7, 4_000])
     func awkwardBytes(_ size: Int) throws {
       let bmsd = try daemon()
@@ -143,7 +143,7 @@ extension WireTests {
       try session.negotiate(steps: .leadingSpace)
       try session.greet()
       #expect(try session.begin() == .proceed)
-      let awkward = MailText([0x20, 0x61, 0, 0x62, 0x0D, 0x0A, 0x63, 0x1B, 0xFF, 0xC3])
+      let awkward = MailText([0x20, 0x61, 0x01, 0x62, 0x0D, 0x0A, 0x63, 0x1B, 0xFF, 0xC3])
       #expect(try session.header(HeaderField(name: "Subject", rawValue: awkward)) == .proceed)
       _ = try session.endOfHeaders()
       let body =
@@ -156,6 +156,16 @@ extension WireTests {
       #expect(try session.body([]) == .proceed)
       #expect(try session.endOfMessage(lastChunk: [0x0A]).reply == .proceed)
       try session.quit(waiting: true)
+      // An MTA ends a header at its NUL; for libmilter a NUL within is no packet of the protocol.
+      let other = try bmsd.session()
+      try other.greet()
+      #expect(try other.begin() == .proceed)
+      #expect(throws: MilterClientError.closed) {
+        let field = HeaderField(name: "Subject", rawValue: MailText([0x20, 0x61, 0, 0x62]))
+        _ = try other.header(field)
+        _ = try other.endOfMessage()
+      }
+      #expect(try bmsd.serves())
       #expect(try bmsd.stop() == 0)
       #expect(bmsd.log.allSatisfy { $0.unicodeScalars.allSatisfy { $0.value >= 0x20 } })
     }
