@@ -110,7 +110,7 @@ extension LiveTests {
       _ = try live.events()
     }
 
-    @Test("fault 34: empty pieces and none at all") func bodyPiecesAtTheEdges() throws {
+    @Test("fault 34: pieces at the edges") func bodyPiecesAtTheEdges() throws {
       let live = try LiveFilter.open()
       try live.beginMessage()
       #expect(try live.client.body([0x0D]) == .proceed)
