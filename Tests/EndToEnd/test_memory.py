@@ -241,6 +241,7 @@ class Asking(PostfixMemory):
         self.bmsd("reload", status=69)
 
     def test_reload_of_a_broken_file(self) -> None:
+        """Fault 7: the running configuration stays."""
         self.begin()
         whole = self.daemon.configuration.read_text()
         self.daemon.configuration.write_text(whole + "nonsense = 1\n")
@@ -258,6 +259,7 @@ class Trouble(PostfixMemory):
     CLIENTS = 20
 
     def test_killed_under_load_it_forgets_nothing_it_told(self) -> None:
+        """Fault 6: no triplet that a client was told of is gone."""
         self.begin(GREYLIST, {"trail": {"keep": "1d"}})
         told: list[str] = []
         enough, over = threading.Event(), threading.Event()
@@ -308,6 +310,7 @@ class Trouble(PostfixMemory):
         self.sink.wait_for("after-all")
 
     def test_full_disk(self) -> None:
+        """Fault 16: mail flows on a full disk."""
         disk = self.small_disk()
         self.begin(GREYLIST, {
             "store": {"path": f"{disk}/bms.db", "min_free": "0"},

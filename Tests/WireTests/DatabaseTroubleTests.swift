@@ -63,7 +63,7 @@ extension WireTests {
     }
 
     /// For a minute, with a mail every half second in each of 64 sessions.
-    @Test func aLockKeepsNobodyWaiting() throws {
+    @Test("fault 15: a lock keeps nobody waiting") func aLockKeepsNobodyWaiting() throws {
       let daemon = try LiveDaemon(Self.sections)
       try daemon.write(Self.sections + "[trail]\npath = \(daemon.folder.path("trail.db"))\n")
       try daemon.start()
@@ -199,7 +199,8 @@ extension WireTests {
       #expect(daemon.process.terminationStatus == 0)
     }
 
-    @Test func aFolderThatWasRemovedStopsNoMail() throws {
+    @Test("fault 18: a folder that was removed stops no mail")
+    func aFolderThatWasRemovedStopsNoMail() throws {
       let daemon = try LiveDaemon(Self.sections)
       let state = daemon.folder.path("state")
       mkdir(state, 0o755)
@@ -215,7 +216,8 @@ extension WireTests {
     }
 
     /// The pages of the table are junk: the daemon learns of it only when it looks there.
-    @Test func aDatabaseDamagedWithinRefusesNobody() throws {
+    @Test("fault 17: a database damaged within refuses nobody")
+    func aDatabaseDamagedWithinRefusesNobody() throws {
       let daemon = try LiveDaemon(Self.sections)
       let path = daemon.folder.path("bms.db")
       try daemon.start()
@@ -255,9 +257,11 @@ extension WireTests {
       return daemon
     }
 
-    @Test(arguments: [
-      "this is no database, but long enough to look at", "SQLite format 3\u{0}x", "\u{0}",
-    ])
+    @Test(
+      "fault 17: what is no database",
+      arguments: [
+        "this is no database, but long enough to look at", "SQLite format 3\u{0}x", "\u{0}",
+      ])
     func noDatabase(_ content: String) throws {
       let daemon = try LiveDaemon(DatabaseTrouble.sections)
       let path = daemon.folder.path("bms.db")
@@ -274,14 +278,14 @@ extension WireTests {
       daemon.end(SIGTERM)
     }
 
-    @Test func aDamagedSchema() throws {
+    @Test("fault 17: a damaged schema") func aDamagedSchema() throws {
       let daemon = try made()
       let path = daemon.folder.path("bms.db")
       try WireTests.damage(path, from: 100)
       #expect(try refusal(daemon).contains("\(path): the database is damaged"))
     }
 
-    @Test func aNewerSchema() throws {
+    @Test("fault 17: a schema of a later version") func aNewerSchema() throws {
       let daemon = try made()
       let queue = try DatabaseQueue(path: daemon.folder.path("bms.db"))
       try queue.write { db in
