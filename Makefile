@@ -7,10 +7,14 @@ BMSD ?= .build/release/bmsd
 CC := $(or $(shell command -v cc),clang)
 NOOPS = .build/bench/noop .build/bench/noop-no-reply
 SOURCES = Sources Tests Package.swift
+# Seconds that each parser is fuzzed.
+TIME ?= 20
+# thread or address: `make test` runs the tests of the wire with that sanitizer, and nothing else.
+SANITIZE ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help deps build install uninstall deb demo test unit-test end-to-end bench benchmark lint module \
+.PHONY: help deps build install uninstall deb demo test unit-test end-to-end fuzz sanitize bench benchmark lint module \
   regenerate
 
 PREFIX ?= /usr/local
@@ -70,9 +74,13 @@ demo: build ## watch real mail go through a private Postfix and bmsd; KEEP=1 sta
 	Tests/Tools/install-packages demo
 	Tests/Tools/demo $(BMSD)
 
+ifeq ($(SANITIZE),)
 test: ## install what the tests need, build, run everything
 	Tests/Tools/install-packages --unpacked build tests package machine
-	$(MAKE) lint unit-test build end-to-end
+	$(MAKE) lint unit-test build end-to-end fuzz
+else
+test: sanitize
+endif
 
 unit-test: ## libraries, policies in process, and the wire through real libmilter
 	$(SWIFT) build --build-tests
@@ -92,6 +100,13 @@ bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; B
 .build/bench/noop-no-reply: Tests/Benchmarks/NoOp/noop.c
 	mkdir -p $(@D)
 	$(CC) -O2 -Wall -Wextra -DNO_REPLY -o $@ $< -lmilter -lpthread
+
+fuzz: ## libFuzzer on every parser, TIME=20 seconds each; finds are in .build/fuzz/found
+	Tests/Tools/fuzz --time $(TIME)
+
+sanitize: ## tests of the wire with a sanitizer: make test SANITIZE=thread (or address)
+	Tests/Tools/install-packages build tests
+	Tests/Tools/run-sanitized $(or $(SANITIZE),thread)
 
 benchmark: ## what a greylist check costs at 1,000 and 1,000,000 triplets
 	$(SWIFT) run -c release GreylistBenchmark

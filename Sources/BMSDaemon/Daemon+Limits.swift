@@ -33,8 +33,8 @@ extension Daemon {
     let limit = raisedLimit(RLIMIT_AS)
     guard limit < Int.max else { return .max }
     let megabyte = 1 << 20
-    // For the daemon's own threads, and for what mail needs.
-    let reserve = 128 * megabyte
+    // For the daemon's own eight threads, which come later, and for what mail needs.
+    let reserve = 640 * megabyte
     let room = limit - addressSpaceInUse() - reserve
     let (stack, arena) = (8 * megabyte, 64 * megabyte)
     let arenas = 8 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))

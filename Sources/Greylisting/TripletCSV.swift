@@ -113,8 +113,13 @@ public struct TripletCSV: Sendable {
       throw Fault(message: "a count is out of range")
     }
     return TripletRecord(
-      triplet: triplet, first: Int64(first * 1000), last: Int64(last * 1000), passed: Int(count),
+      triplet: triplet, first: milliseconds(first), last: milliseconds(last), passed: Int(count),
       tries: Int(tries))
+  }
+
+  /// To the nearest, so that what was written reads back; the caller has checked the range.
+  private static func milliseconds(_ seconds: Double) -> Int64 {
+    Int64((seconds * 1000).rounded())
   }
 
   // MARK: fields

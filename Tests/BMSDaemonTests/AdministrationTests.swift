@@ -134,7 +134,8 @@ struct AdministrationTests {
     let well = Administration(memory, time, Rules.greylist(), daemon: FakeDaemon())
     #expect(well.perform(.status) { _ in } == .well)
     #expect(well.perform(.reload) { _ in } == ControlEnd(EX_CONFIG, ["bms.conf:3: what"]))
-    let degraded = Administration(memory, time, Rules.greylist(), daemon: FakeDaemon(faults: ["full"]))
+    let degraded = Administration(
+      memory, time, Rules.greylist(), daemon: FakeDaemon(faults: ["full"]))
     #expect(degraded.perform(.status) { _ in }.status == 1)
   }
 

@@ -105,7 +105,7 @@ class Refusals(SendmailTestCase):
         self.assertTrue(self.daemon.wait_for_line("verdict=would-reject"))
 
     def test_percent_in_the_text(self) -> None:
-        """Sendmail drops a text with a single percent sign."""
+        """Fault 29: Sendmail drops a text with a single percent sign."""
         self.start({"network": {"contact": "post%s%master@example.org"}})
         reply = self.refused_recipient(self.client(helo=STRANGER))
         self.assertIn(NUMERIC, reply.text)
@@ -150,6 +150,7 @@ class Passage(SendmailTestCase):
         self.assertEqual(delivered.fields("X-Empty"), [b""])
 
     def test_many_messages_on_one_connection(self) -> None:
+        """Fault 4: nothing leaks from one message into the next."""
         self.start()
         client = self.client()
         for number in range(20):
@@ -198,6 +199,7 @@ class Endings(SendmailTestCase):
     """bmsd ends, and no mail is lost and none slips through."""
 
     def test_terminated_in_the_middle_of_a_message(self) -> None:
+        """Fault 5: what is under way finishes."""
         self.start()
         client = self.client()
         self.assert_accepted(client.mail("ann@example.com"))

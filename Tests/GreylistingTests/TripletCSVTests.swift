@@ -41,4 +41,17 @@ struct TripletCSVTests {
     let line = TripletCSV.line(record)
     #expect(try csv.record(Array(line.utf8)) == record, "\(line)")
   }
+
+  /// 2.022 times 1000 is a little less than 2022.
+  @Test func keepsEveryMillisecond() throws {
+    var csv = TripletCSV(keys: TripletKeys())
+    #expect(try csv.record(Array(TripletCSV.header.utf8)) == nil)
+    for time in Array(0..<5_000) + (1_795_219_200_000..<1_795_219_205_000) {
+      let record = TripletRecord(
+        triplet: Triplet(origin: "192.0.2.0/24", sender: "a@b", recipient: "*"),
+        first: Int64(time), last: Int64(time), passed: 0, tries: 1)
+      let read = try csv.record(Array(TripletCSV.line(record).utf8))
+      try #require(read == record, "\(time)")
+    }
+  }
 }

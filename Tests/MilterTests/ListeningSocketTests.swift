@@ -48,7 +48,7 @@ import Testing
     #expect(connects())
   }
 
-  @Test func neverStealsALivingOne() throws {
+  @Test("fault 9: a living socket is never stolen") func neverStealsALivingOne() throws {
     let socket = try ListeningSocket.open(address)
     defer { socket.closeDescriptor() }
     let before = status(path).st_ino

@@ -35,7 +35,7 @@ extension WireTests {
     }
 
     /// libmilter tries again without a pause when it cannot accept.
-    @Test func descriptorsRunOut() throws {
+    @Test("fault 41: descriptors run out") func descriptorsRunOut() throws {
       var setup = BMSDProcess.Setup()
       setup.prefix = "ulimit -n 164"
       let bmsd = try BMSDProcess(setup)
@@ -63,7 +63,7 @@ extension WireTests {
     }
 
     /// libmilter forgets a session for which it gets no thread; a session that stalls keeps one.
-    @Test func threadsAreBoundedBySessions() throws {
+    @Test("fault 42: threads are bounded by sessions") func threadsAreBoundedBySessions() throws {
       var setup = BMSDProcess.Setup()
       // A thread takes 8 MB of stack and up to 64 MB of arena: the limit has room for the 20.
       setup.prefix = "ulimit -v 3000000"
@@ -114,7 +114,9 @@ extension WireTests {
       #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
     }
 
-    @Test func aLogThatNobodyReadsDelaysNoMail() throws {
+    @Test("fault 50: a log that nobody reads delays no mail") func aLogThatNobodyReadsDelaysNoMail()
+      throws
+    {
       var setup = BMSDProcess.Setup()
       setup.readsLog = false
       let bmsd = try BMSDProcess(setup)
@@ -132,7 +134,9 @@ extension WireTests {
       #expect(try bmsd.stop() == 0)
     }
 
-    @Test func aLogThatIsNeverReadDelaysNoEnd() throws {
+    @Test("fault 50: a log that is never read delays no end") func aLogThatIsNeverReadDelaysNoEnd()
+      throws
+    {
       var setup = BMSDProcess.Setup()
       setup.readsLog = false
       let bmsd = try BMSDProcess(setup)

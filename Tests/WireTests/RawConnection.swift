@@ -49,6 +49,12 @@ final class RawConnection {
     return Glibc.send(descriptor, &byte, 1, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)) == 1
   }
 
+  /// Waits until something was answered, and leaves it to be read.
+  func awaitAnswer() {
+    var byte: UInt8 = 0
+    recv(descriptor, &byte, 1, Int32(MSG_PEEK))
+  }
+
   /// Says that nothing more comes, and gives the packets of the other side until it hangs up, too;
   /// nil when it does not.
   func packetsToTheEnd() throws -> [WirePacket]? {
@@ -76,7 +82,8 @@ struct RecordedSession {
   private(set) var ends: [Int] = []
 
   init(helo: MailText = "mx.example.com") {
-    add(.negotiate, WireData(6, 0x1FF, 0))
+    // An offer of no steps at all would be taken for one of protocol 1.
+    add(.negotiate, WireData(6, 0x1FF, WireSteps.leadingSpace.rawValue))
     add(macros: .connect, ["j", "mail.example.org", "{daemon_port}", "25"])
     var peer = WireData(strings: ["mx.example.com"]).bytes + [0x34, 0x10, 0xE1]
     peer += WireData(strings: ["192.0.2.7"]).bytes

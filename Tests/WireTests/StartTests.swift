@@ -45,7 +45,7 @@ extension WireTests {
       #expect(log.count == 1 && log.first?.contains("DIR/bms.conf") == true, "\(log)")
     }
 
-    @Test func aSecondInstanceIsRefused() throws {
+    @Test("fault 9: a second instance is refused") func aSecondInstanceIsRefused() throws {
       let bmsd = try BMSDProcess()
       var setup = BMSDProcess.Setup()
       setup.socket = "unix:\(bmsd.socketPath)"
@@ -56,7 +56,7 @@ extension WireTests {
       #expect(try bmsd.stop() == 0)
     }
 
-    @Test func aPlainFileStays() throws {
+    @Test("fault 9: a plain file in the socket's place stays") func aPlainFileStays() throws {
       let (status, log) = try failure(BMSDProcess.Setup()) { folder in
         try Data("mine".utf8).write(to: folder.appending(path: "s"))
       }
@@ -67,7 +67,7 @@ extension WireTests {
         ])
     }
 
-    @Test func aMissingFolderIsNamed() throws {
+    @Test("fault 9: a missing folder is named") func aMissingFolderIsNamed() throws {
       var setup = BMSDProcess.Setup()
       setup.socket = "unix:/no/such/folder/s"
       let (status, log) = try failure(setup)

@@ -13,7 +13,8 @@ extension WireTests {
   @Suite struct Stopping {
     private static let restarting = "451 4.3.2 Service is restarting, please try again later"
 
-    @Test(arguments: [SIGTERM, SIGINT]) func messageUnderWayFinishes(signal: Int32) throws {
+    @Test("fault 5: a message under way finishes", arguments: [SIGTERM, SIGINT])
+    func messageUnderWayFinishes(signal: Int32) throws {
       let bmsd = try BMSDProcess()
       let busy = try bmsd.session()
       try busy.greet()
@@ -86,7 +87,7 @@ extension WireTests {
       #expect(ContinuousClock.now - began < .seconds(10))
     }
 
-    @Test func drainHasADeadline() throws {
+    @Test("fault 5: a drain has a deadline") func drainHasADeadline() throws {
       var setup = BMSDProcess.Setup()
       setup.milter = "drain = 1s"
       let bmsd = try BMSDProcess(setup)
@@ -114,7 +115,8 @@ extension WireTests {
       #expect(!FileManager.default.fileExists(atPath: bmsd.socketPath))
     }
 
-    @Test func aKilledOneLeavesASocketThatIsTakenOver() throws {
+    @Test("fault 6: a killed one leaves a socket that is taken over")
+    func aKilledOneLeavesASocketThatIsTakenOver() throws {
       let bmsd = try BMSDProcess()
       bmsd.signal(SIGKILL)
       #expect(try bmsd.exitStatus() == 128 + SIGKILL)

@@ -23,7 +23,10 @@ struct SenderEvaluator: Sendable {
   init(_ settings: Settings<SPFOptions>, _ services: Services) throws(SetupError) {
     let records = SPFRecordCache(capacity: Self.maximumRecords)
     native = SPFEvaluator(resolver: services.resolver, time: services.time, records: records)
-    engine = native
+    switch settings.engine {
+    case .native: engine = native
+    case .libspf2: engine = LibSPF2(native: native)
+    }
     if settings.delegate.isEmpty {
       delegate = nil
     } else if let name = DomainName(settings.delegate) {
