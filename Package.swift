@@ -78,7 +78,7 @@ let package = Package(
     // The daemon and its command line.
     target("BMSDaemon", libraries + ["Control", "Policy", "Policies"]),
     .executableTarget(
-      name: "bmsd", dependencies: daemon + [argumentParser], swiftSettings: strict),
+      name: "bmsd", dependencies: daemon + ["DNS", "SPF", argumentParser], swiftSettings: strict),
 
     // What the tests of several targets share: conversations, clocks and files of their own.
     .target(
@@ -116,7 +116,7 @@ let package = Package(
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
     tests("BMSDaemonTests", daemon + ["TestSupport", grdb]),
     tests(
-      "WireTests", daemon + ["bmsd", "MilterClient", "TestSupport", grdb],
+      "WireTests", daemon + ["bmsd", "DNS", "MilterClient", "TestSupport", grdb],
       exclude: ["miltertest"]),
   ],
   swiftLanguageModes: [.v6]

@@ -20,7 +20,7 @@ struct BMSD: ParsableCommand {
     subcommands: [
       Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, Status.self, Reload.self,
       Log.self, Explain.self, Stats.self, GreylistCommand.self, BanCommand.self, Allow.self,
-      AccessCommand.self,
+      AccessCommand.self, SPFCommand.self, DNSCommand.self,
     ])
 
   static func main() {

@@ -43,7 +43,7 @@ final class LiveDaemon {
     try Data(text.utf8).write(to: URL(filePath: configuration))
   }
 
-  private static func executable() throws -> URL {
+  static func executable() throws -> URL {
     let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     return URL(filePath: tests).deletingLastPathComponent().appending(path: "bmsd")
   }
