@@ -103,7 +103,7 @@ struct AccessTable: Sendable {
         continue
       }
       let value = rest[...end]
-      guard Self.isText(key), Self.isText(value) else {
+      guard Self.isText(key, Self.maximumKey), Self.isText(value, Self.maximumValue) else {
         fault("\(path):\(number): control characters or too long; the line is left out")
         continue
       }
@@ -115,8 +115,8 @@ struct AccessTable: Sendable {
     byte == 0x20 || byte == 0x09 || byte == 0x0D
   }
 
-  private static func isText(_ bytes: ArraySlice<UInt8>) -> Bool {
-    bytes.count <= maximumKey && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
+  private static func isText(_ bytes: ArraySlice<UInt8>, _ maximum: Int) -> Bool {
+    bytes.count <= maximum && bytes.allSatisfy { $0 >= 0x20 && $0 != 0x7F }
   }
 
   private mutating func fault(_ text: String) {
@@ -185,10 +185,15 @@ struct AccessTable: Sendable {
     _ value: UnsafePointer<UInt8>?, _ valueLength: Int
   ) -> Int32 {
     guard let collection = context?.assumingMemoryBound(to: Collection.self) else { return 1 }
-    var key = Array(UnsafeBufferPointer(start: key, count: min(keyLength, maximumKey)))[...]
-    var value = Array(UnsafeBufferPointer(start: value, count: min(valueLength, maximumValue)))[...]
+    var key = Array(UnsafeBufferPointer(start: key, count: keyLength))[...]
+    var value = Array(UnsafeBufferPointer(start: value, count: valueLength))[...]
     if key.last == 0 { key = key.dropLast() }
     if value.last == 0 { value = value.dropLast() }
+    guard isText(key, maximumKey), isText(value, maximumValue) else {
+      collection.pointee.table.fault(
+        "\(collection.pointee.path): an entry with control characters, or too long, is left out")
+      return 0
+    }
     do {
       try collection.pointee.table.add(key, value, collection.pointee.path)
       return 0

@@ -7,7 +7,7 @@ internal import Environment
 internal import Glibc
 internal import Logging
 internal import Milter
-package import Policy
+internal import Policy
 package import Store
 internal import Synchronization
 
@@ -65,7 +65,7 @@ extension Daemon: RunningDaemon {
 
   // MARK: questions
 
-  package func unwritten(_ reference: Reference) -> TrailEntry? { trail.unwritten(reference) }
+  package func unwritten(_ name: String) -> TrailEntry? { trail.unwritten(name) }
 
   package func configDiff() -> (rows: [DifferenceRow], end: ControlEnd) {
     let file = readAgain()

@@ -30,7 +30,10 @@ extension Daemon {
   /// How many threads fit into what is left of the address space, should it be limited: each takes
   /// a stack, and the first ones an arena of glibc's malloc, too (8 arenas a processor, mallopt(3)).
   private static func threadsInAddressSpace() -> Int {
-    let limit = raisedLimit(RLIMIT_AS)
+    // Not raised: who set it means to bound memory.
+    var set = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &set) == 0 else { return .max }
+    let limit = Int(clamping: set.rlim_cur)
     guard limit < Int.max else { return .max }
     let megabyte = 1 << 20
     // For the daemon's own eight threads, which come later, and for what mail needs.

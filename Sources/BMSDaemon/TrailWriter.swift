@@ -105,7 +105,10 @@ package final class TrailWriter: DecisionTrail {
   package var trouble: String? { state.withLock { $0.trouble } }
 
   package func record(_ record: TransactionRecord) {
-    guard isOn.load(ordering: .relaxed) else { return }
+    guard isOn.load(ordering: .relaxed) else {
+      queue.forgetOpen(record.reference)
+      return
+    }
     let count = queue.append(record, now: time.milliseconds)
     // The first one starts the pause, a full batch ends it.
     if count == 1 || count == Self.batch { wake.signal() }
@@ -117,9 +120,9 @@ package final class TrailWriter: DecisionTrail {
   }
 
   /// What is known of a message of which nothing is written yet: it is not over, or its record
-  /// waits.
-  package func unwritten(_ reference: Reference) -> TrailEntry? {
-    guard let (record, isOver) = queue.find(reference) else { return nil }
+  /// waits. `name` is a reference, a queue id or a Message-ID.
+  package func unwritten(_ name: String) -> TrailEntry? {
+    guard let (record, isOver) = queue.find(name) else { return nil }
     var entry = TrailEntry(record, node: state.withLock { $0.settings?.node } ?? "")
     if !isOver { entry.ending = TrailEntry.notOver }
     return entry

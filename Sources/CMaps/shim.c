@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -183,6 +184,10 @@ static void child(enum bms_map_kind kind, const char *path, int descriptor, int 
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  // Nothing of the parent's may outlive it in here: no socket, no lock.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (descriptor > 3) close_range(3, (unsigned)descriptor - 1, 0);
+  close_range((unsigned)descriptor + 1, ~0U, 0);
   struct rlimit no_core = {0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
   // Should the parent die first.

@@ -240,13 +240,15 @@ package final class SQLiteFile: Sendable {
   }
 
   /// Opens what stands at the path, or makes a new file there, when that is not the one in use.
-  /// What cannot be opened leaves the old one in use, though nobody else sees it any more.
+  /// What cannot be opened is trouble: until it is mended, writes fail at once.
   ///
   /// Waits for its turn no longer than `limit`, so that no write is under way.
   package func follow(within limit: Duration) throws(StoreTrouble) -> Change {
     guard !isInPlace, !isClosed.load(ordering: .relaxed) else { return .none }
     return try gate.alone(within: limit) {
       let old = opened.withLock { $0 }
+      // Whoever moved the file away wants what was written so far in it.
+      _ = try? old?.pool.writeWithoutTransaction { try $0.checkpoint(.passive) }
       // The log of the old file stays behind, and its pages would be replayed into the new one.
       for (name, identity) in zip(Self.companions(path), old?.companions ?? [])
       where identity != nil && FileIdentity(name) == identity {

@@ -222,16 +222,24 @@ extension StateStore {
     _ progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
   ) throws -> Int {
     let (condition, arguments) = filter.condition
-    var keys = try file.read { db in
-      try Row.fetchAll(
-        db, sql: "SELECT origin, sender, recipient FROM triplet WHERE \(condition)",
-        arguments: arguments
-      ).map(Self.triplet)[...]
-    }
-    let found = keys.count
-    while !keys.isEmpty {
-      let step = keys.prefix(Self.greylistStep)
-      keys = keys.dropFirst(step.count)
+    let total = try countTriplets(filter)
+    var found = 0
+    var cursor = Triplet(origin: "", sender: "", recipient: "")
+    while true {
+      let after = cursor
+      let step = try file.read { db in
+        try Row.fetchAll(
+          db,
+          sql: """
+            SELECT origin, sender, recipient FROM triplet
+            WHERE \(condition) AND \(Self.key) > (?, ?, ?)
+            ORDER BY origin, sender, recipient LIMIT \(Self.greylistStep)
+            """, arguments: arguments + [after.origin, after.sender, after.recipient]
+        ).map(Self.triplet)
+      }
+      guard let last = step.last else { break }
+      cursor = last
+      found += step.count
       let began = time.monotonic
       defer { letMailIn(after: time.monotonic - began) }
       try file.write(within: limit) { db in
@@ -239,7 +247,7 @@ extension StateStore {
           try db.execute(sql: statement, arguments: [key.origin, key.sender, key.recipient])
         }
       }
-      try progress(found - keys.count, found)
+      try progress(found, max(found, total))
     }
     return found
   }
@@ -256,9 +264,8 @@ extension StateStore {
     var sum = GreylistPurge()
     let before = estimatedTriplets
     var start: Triplet? = Triplet(origin: "", sender: "", recipient: "")
-    let isOver = """
-      (last + \(rule.retain) < \(now) OR (passed = 0 AND first + \(rule.expire) <= \(now)))
-      """
+    let isOver = "(last + ? < ? OR (passed = 0 AND first + ? <= ?))"
+    let times: StatementArguments = [rule.retain, now, rule.expire, now]
     while let from = start {
       let (rows, end) = try file.read { db in
         let rows = try Row.fetchAll(
@@ -267,7 +274,7 @@ extension StateStore {
               SELECT \(Self.columns), \(isOver) FROM triplet
               WHERE \(Self.key) > (?, ?, ?)
               ORDER BY origin, sender, recipient LIMIT \(Self.greylistStep)
-              """), arguments: [from.origin, from.sender, from.recipient])
+              """), arguments: times + [from.origin, from.sender, from.recipient])
         return (
           try rows.map {
             (record: try Self.record($0), isOver: try $0.decode(Bool.self, atIndex: 7))
@@ -289,7 +296,7 @@ extension StateStore {
               """,
             arguments: [
               from.origin, from.sender, from.recipient, end.origin, end.sender, end.recipient,
-            ])
+            ] + times)
           return db.changesCount
         }
       }
@@ -306,16 +313,34 @@ extension StateStore {
   private func purgeOrigins(
     notSince oldest: Int64, within limit: Duration
   ) throws(StoreTrouble) {
-    var count = Self.greylistStep
-    while count == Self.greylistStep {
-      count = try file.writeStatement(within: limit) { db in
-        try db.execute(
-          sql: """
-            DELETE FROM origin WHERE origin IN (
-              SELECT o.origin FROM origin AS o WHERE o.last < ? LIMIT \(Self.greylistStep))
-            """, arguments: [oldest])
-        return db.changesCount
+    var cursor = ""
+    while true {
+      let after = cursor
+      let (end, isLast, hasOld) = try file.read { db in
+        let rows = try Row.fetchAll(
+          try db.cachedStatement(
+            sql: """
+              SELECT origin, last < ? FROM origin WHERE origin > ?
+              ORDER BY origin LIMIT \(Self.greylistStep)
+              """), arguments: [oldest, after])
+        return (
+          try rows.last.map { try $0.decode(String.self, atIndex: 0) },
+          rows.count < Self.greylistStep,
+          try rows.contains { try $0.decode(Bool.self, atIndex: 1) }
+        )
       }
+      guard let end else { return }
+      if hasOld {
+        let began = time.monotonic
+        defer { letMailIn(after: time.monotonic - began) }
+        try file.writeStatement(within: limit) { db in
+          try db.execute(
+            sql: "DELETE FROM origin WHERE origin > ? AND origin <= ? AND last < ?",
+            arguments: [after, end, oldest])
+        }
+      }
+      guard !isLast else { return }
+      cursor = end
     }
   }
 }

@@ -35,7 +35,7 @@ struct BMSD: ParsableCommand {
   }
 
   /// A redirected output that could not be written must not look like a success.
-  private static func flushOutput() throws {
+  static func flushOutput() throws {
     guard fflush(nil) == 0 else {
       Terminal.error("bmsd: the output could not be written: \(String(cString: strerror(errno)))")
       throw ExitCode(EX_IOERR)

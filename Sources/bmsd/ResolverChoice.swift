@@ -29,6 +29,13 @@ struct ResolverChoice: ParsableArguments {
     }
   }
 
+  /// The resolver that is asked for; nil where neither option is given.
+  ///
+  /// - Throws: as `resolver()`.
+  func chosen() throws -> (any Resolver)? {
+    zone == nil && server.isEmpty ? nil : try resolver()
+  }
+
   /// - Throws: an exit code, after the fault was printed.
   func resolver() throws -> any Resolver {
     do {

@@ -25,7 +25,7 @@ struct AdministrationTests {
         faults: faults)
     }
     var unwritten: TrailEntry?
-    func unwritten(_ reference: Reference) -> TrailEntry? { unwritten }
+    func unwritten(_ name: String) -> TrailEntry? { unwritten }
     func reload() -> ControlEnd { ControlEnd(EX_CONFIG, ["bms.conf:3: what"]) }
     func configDiff() -> (rows: [DifferenceRow], end: ControlEnd) { ([], .well) }
   }

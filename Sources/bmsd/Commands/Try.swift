@@ -35,7 +35,7 @@ struct Try: ParsableCommand {
   @Option(help: "A recipient; may be repeated. Else the file's Delivered-To.") var rcpt: [String] =
     []
   @Option(help: "The user as whom the client authenticated.") var auth: String?
-  @OptionGroup var zone: ZoneOption
+  @OptionGroup var choice: ResolverChoice
   @Flag(help: "Show the message before and after.") var diff = false
   @Flag(help: "One JSON object an answer, then one for the verdict.") var json = false
 
@@ -54,7 +54,7 @@ struct Try: ParsableCommand {
     let bytes = try message()
     let trail = MemoryTrail(capacity: 1)
     let (setup, pipeline) = try config.provedPipeline(
-      trail: trail, resolver: try zone.resolver())
+      trail: trail, resolver: try choice.chosen())
     pipeline.refresh(by: Deadline(Self.patience, SystemTime()))
     let message = EditedMessage(parsing: bytes)
     let envelope = envelope(of: message)
@@ -76,7 +76,7 @@ struct Try: ParsableCommand {
     // Read first: who opens the trail may no longer be allowed to.
     let trail = MemoryTrail(capacity: 1)
     let (setup, pipeline) = try config.provedPipeline(
-      trail: trail, resolver: try zone.resolver())
+      trail: trail, resolver: try choice.chosen())
     pipeline.refresh(by: Deadline(Self.patience, SystemTime()))
     let (reader, _) = try config.openTrail()
     let entry = try Trail.reading { try TrailQuestion(name).entries(in: reader).last }
