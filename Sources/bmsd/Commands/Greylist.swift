@@ -58,7 +58,7 @@ struct GreylistAccess {
     try prepare(keys)
     try Rights.becomeOwner(ofFolderOf: path)
     do {
-      store = try StateStore(path: path, time: SystemTime())
+      store = try StateStore(path: path, time: SystemTime(), use: .command)
     } catch {
       Terminal.error("bmsd: \(path): \(error)\(error == .readOnly ? Rights.hint : "")")
       throw ExitCode(error == .readOnly ? EX_NOPERM : EX_UNAVAILABLE)
