@@ -58,7 +58,7 @@ package final class Memory: Sendable {
     }
     // A full disk or a lock that somebody holds must not keep mail waiting: what bmsd would do if it
     // happened now, it does at start too.
-    let store = try StateStore(path: path, time: time, isDaemon: isDaemon)
+    let store = try StateStore(path: path, time: time, use: isDaemon ? .mail : .command)
     return Memory(store: store, trail: trail, lock: lock)
   }
 

@@ -14,10 +14,12 @@ internal import Synchronization
 package final class SQLiteFile: Sendable {
   package let path: String
   private let migrator: DatabaseMigrator
-  private let isDaemon: Bool
+  private let use: Use
   private let cache: Int
   private let gate: WriteGate
   private let opened: Mutex<Opened?>
+  /// Why the file that stands at the path now cannot be used, while the old one still is.
+  private let unusable = Mutex<StoreTrouble?>(nil)
   /// Set at the end: what is closed then is not opened again.
   private let isClosed = Atomic(false)
 
@@ -27,6 +29,25 @@ package final class SQLiteFile: Sendable {
     var identity: FileIdentity?
     /// Its log and that log's index.
     var companions: [FileIdentity?]
+  }
+
+  /// Who works with the file.
+  package enum Use: Sendable {
+    /// The daemon's threads that answer mail: none of them waits long for another process, or copies
+    /// the log; somebody else must call `checkpoint`. A file that is locked or on a full disk at the
+    /// start is opened by a later `follow`.
+    case mail
+    /// A thread that nobody waits for.
+    case background
+    /// A command, which lets a daemon go first and is patient.
+    case command
+
+    /// How often SQLite asks, a millisecond apart, for a lock that another process holds. Asked so
+    /// often, a turn is not missed when that process pauses for a few milliseconds.
+    var busyTries: Int { self == .command ? 5000 : 200 }
+
+    /// From how many pages in the log on (256 MB and 32 MB) a commit copies them into the file.
+    var checkpointPages: Int { self == .mail ? 65_536 : 8000 }
   }
 
   /// What became of the file since it was looked at last.
@@ -41,14 +62,6 @@ package final class SQLiteFile: Sendable {
     case replaced
   }
 
-  /// How often SQLite asks, a millisecond apart, for a lock that another process holds. Asked so
-  /// often, a turn is not missed when that process pauses for a few milliseconds.
-  private static let busyTries = 200
-  /// From how many pages in the log on a commit copies them into the file itself (256 MB): only
-  /// where nobody calls `checkpoint` any more.
-  private static let emergencyPages = 65_536
-  /// The same where nobody is to call it (32 MB).
-  private static let automaticPages = 8000
   /// The bytes of the log that are kept for its next round.
   private static let logLimit = 32 << 20
 
@@ -56,34 +69,33 @@ package final class SQLiteFile: Sendable {
   ///
   /// The writer keeps at most `cache` bytes of pages in memory. A copy `PATH.vN` (N the number of
   /// migrations it has) is left before a schema change. Throws `newer` for a schema that a later
-  /// version made, `damaged` for what is no database. With `isDaemon`, a file that is locked or on a
-  /// full disk is opened by a later `follow`, and somebody must call `checkpoint`.
+  /// version made, `damaged` for what is no database.
   package init(
-    path: String, migrator: DatabaseMigrator, time: any TimeSource, isDaemon: Bool = false,
+    path: String, migrator: DatabaseMigrator, time: any TimeSource, use: Use = .background,
     cache: Int = 64 << 20
   ) throws(StoreTrouble) {
     self.path = path
     self.migrator = migrator
-    self.isDaemon = isDaemon
+    self.use = use
     self.cache = cache
     gate = WriteGate(time)
     do {
-      opened = Mutex(try Self.open(path, migrator, isDaemon, cache))
+      opened = Mutex(try Self.open(path, migrator, use, cache))
     } catch {
-      guard isDaemon, error == .busy || error == .full else { throw error }
+      guard use == .mail, error == .busy || error == .full else { throw error }
       opened = Mutex(nil)
       gate.note(error)
     }
   }
 
   private static func open(
-    _ path: String, _ migrator: DatabaseMigrator, _ isDaemon: Bool, _ cache: Int
+    _ path: String, _ migrator: DatabaseMigrator, _ use: Use, _ cache: Int
   ) throws(StoreTrouble) -> Opened {
     // A log of another file's pages must not be replayed into a new one.
     if access(path, F_OK) != 0 { for name in companions(path) { unlink(name) } }
     makePrivate(path)
     do {
-      let pool = try DatabasePool(path: path, configuration: configuration(isDaemon, cache))
+      let pool = try DatabasePool(path: path, configuration: configuration(use, cache))
       try migrate(pool, migrator, path)
       return Opened(
         pool: pool, identity: FileIdentity(path),
@@ -103,11 +115,11 @@ package final class SQLiteFile: Sendable {
     if descriptor >= 0 { Glibc.close(descriptor) }
   }
 
-  private static func configuration(_ isDaemon: Bool, _ cache: Int) -> Configuration {
+  private static func configuration(_ use: Use, _ cache: Int) -> Configuration {
     var configuration = Configuration()
     configuration.busyMode = .callback { tries in
       usleep(1000)
-      return tries < busyTries
+      return tries < use.busyTries
     }
     configuration.maximumReaderCount = 4
     configuration.prepareDatabase { db in
@@ -117,13 +129,13 @@ package final class SQLiteFile: Sendable {
       try db.execute(sql: "PRAGMA synchronous = NORMAL")
       try db.execute(sql: "PRAGMA journal_size_limit = \(logLimit)")
       // The writer's, filled as needed: with SQLite's 2 MB a check of a triplet among a million
-      // reads its pages anew each time.
+      // reads its pages anew each time. No mmap: a file that is cut short behind our back would end
+      // the process.
       try db.execute(sql: "PRAGMA cache_size = -\(cache >> 10)")
       // Pages of a large table come apart: the later they are copied into the file, the more of
       // them are copied once for several writes. The commit that does it takes long, so that it
       // must not be one of the mail path.
-      try db.execute(
-        sql: "PRAGMA wal_autocheckpoint = \(isDaemon ? emergencyPages : automaticPages)")
+      try db.execute(sql: "PRAGMA wal_autocheckpoint = \(use.checkpointPages)")
     }
     return configuration
   }
@@ -228,7 +240,7 @@ package final class SQLiteFile: Sendable {
   // MARK: the path
 
   /// What is wrong at the moment; nil when all is well.
-  package var trouble: StoreTrouble? { gate.trouble }
+  package var trouble: StoreTrouble? { gate.trouble ?? unusable.withLock { $0 } }
 
   /// Makes writes fail fast until the next probe, for a reason found outside.
   package func note(_ trouble: StoreTrouble) { gate.note(trouble) }
@@ -240,7 +252,7 @@ package final class SQLiteFile: Sendable {
   }
 
   /// Opens what stands at the path, or makes a new file there, when that is not the one in use.
-  /// What cannot be opened is trouble: until it is mended, writes fail at once.
+  /// What cannot be opened leaves the old one in use, though nobody else sees it any more.
   ///
   /// Waits for its turn no longer than `limit`, so that no write is under way.
   package func follow(within limit: Duration) throws(StoreTrouble) -> Change {
@@ -256,13 +268,14 @@ package final class SQLiteFile: Sendable {
       }
       let isEmpty = (FileIdentity(path)?.size ?? 0) == 0
       let new: Opened
-      do {
-        new = try Self.open(path, migrator, isDaemon, cache)
+      do throws(StoreTrouble) {
+        new = try Self.open(path, migrator, use, cache)
       } catch {
-        gate.note(StoreTrouble(error))
+        if old == nil { gate.note(error) } else { unusable.withLock { $0 = error } }
         throw error
       }
       opened.withLock { $0 = new }
+      unusable.withLock { $0 = nil }
       gate.forgive()
       try? old?.pool.close()
       return old == nil ? .opened : isEmpty ? .made : .replaced

@@ -16,10 +16,10 @@ package final class StateStore: Sendable {
   /// Opens or creates the database; see `SQLiteFile` for what is refused, and for what the daemon
   /// must do.
   package init(
-    path: String, time: any TimeSource, isDaemon: Bool = false
+    path: String, time: any TimeSource, use: SQLiteFile.Use = .background
   ) throws(StoreTrouble) {
     self.time = time
-    file = try SQLiteFile(path: path, migrator: Self.migrator, time: time, isDaemon: isDaemon)
+    file = try SQLiteFile(path: path, migrator: Self.migrator, time: time, use: use)
   }
 
   /// About how many triplets there are; those that another process brought are counted by the next

@@ -176,7 +176,6 @@ struct MemoryTests {
     for _ in 0..<3 {
       keeper.tick()
       #expect(memory.faults.contains { $0.contains("the database is damaged") })
-      time.advance(by: WriteGate.probeInterval)
       try store.file.write(within: .seconds(1)) { try $0.execute(sql: "DELETE FROM triplet") }
     }
     #expect(try Data(contentsOf: URL(filePath: path)) == junk)

@@ -137,6 +137,9 @@ struct TrailWriterTests {
     let writer = TrailWriter(time: time, thread: false) { _ in room.bytes }
     room.bytes = 1 << 19
     writer.apply(configuration(), log: log.logger())
+    writer.step()
+    // Known before anything is lost for it.
+    #expect(writer.trouble?.contains("min_free") == true)
     for _ in 0..<7 { writer.record(try record()) }
     writer.step()
     #expect(try entries().isEmpty)

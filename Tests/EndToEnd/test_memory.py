@@ -420,13 +420,19 @@ class Trouble(PostfixMemory):
             command.stdout.read(), "1000000 triplets taken, 0 too old, 0 faulty of 1000000\n")
         command.stdout.close()
         self.assertGreater(len(re.findall(rb"\r\d+", b"".join(shown))), 3)
-        waits.sort()
+        # Postfix takes a second of its own over some refusals: bmsd's part is in its trail.
+        times = [json.loads(line) for line in self.bmsd("stats", "--json").splitlines()]
+        slowest = next(
+            row["max_us"] for row in times
+            if row["kind"] == "time" and (row["stage"], row["module"]) == ("data", "greylist")
+        )
         print(
             f"import of 1,000,000 triplets: {took:.0f} s; {len(waits)} mails meanwhile, the slowest "
-            f"answered after {waits[-1] * 1000:.0f} ms, the median {waits[len(waits) // 2] * 1000:.0f}"
+            f"check took {slowest / 1000:.1f} ms"
         )
+        self.assertLess(slowest, 1_000_000)
         self.assertGreater(len(waits), 50)
-        self.assertLess(waits[-1], 5)
+        self.assertLess(max(waits), 5)
         self.bmsd("status")
 
     @staticmethod

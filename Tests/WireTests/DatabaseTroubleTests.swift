@@ -191,6 +191,7 @@ extension WireTests {
         let reply = try daemon.answer(from: "198.51.100.\(number)")
         #expect(reply == .proceed || reply.code == 451)
       }
+      #expect(try greylists(daemon))
       #expect(try Data(contentsOf: URL(filePath: path)) == junk)
       unlink(path)
       #expect(try awaitFault("was removed while bmsd runs", daemon))
