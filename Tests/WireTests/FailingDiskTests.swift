@@ -78,8 +78,10 @@ extension WireTests {
       let folder = try TemporaryFolder()
       var refusedToStart = 0
       var deferred = 0
-      let rounds = Array(0..<24) + stride(from: 24, to: 160, by: 16)
-      for after in rounds {
+      // With a sanitizer each start takes seconds, and what it sees is the same each time.
+      let step = Sanitizer.current == nil ? 1 : 6
+      for after in Array(stride(from: 0, to: 24, by: step)) + stride(from: 24, to: 96, by: 8 * step)
+      {
         var setup = try failing(trouble, in: folder.path, after: after)
         setup.awaitsReady = false
         let bmsd = try BMSDProcess(setup)
@@ -108,8 +110,8 @@ extension WireTests {
       #expect(try answer(next).code == 451)
       #expect(try next.stop() == 0)
       for name in ["bms.db", "trail.db"] { #expect(try isWhole(folder.path(name))) }
-      // Neither was every start refused, nor did every write go well.
-      #expect(refusedToStart < rounds.count - 3)
+      // At some of them it was still well, at others it was not even able to start.
+      #expect(refusedToStart > 0)
       #expect(deferred > 0)
     }
 

@@ -63,7 +63,9 @@ extension WireTests {
     }
 
     /// libmilter forgets a session for which it gets no thread; a session that stalls keeps one.
-    @Test("fault 42: threads are bounded by sessions") func threadsAreBoundedBySessions() throws {
+    @Test(
+      "fault 42: threads are bounded by sessions", .enabled(if: Sanitizer.leavesMemoryAlone))
+    func threadsAreBoundedBySessions() throws {
       var setup = BMSDProcess.Setup()
       // A thread takes 8 MB of stack and up to 64 MB of arena: the limit has room for the 20.
       setup.prefix = "ulimit -v 3000000"
@@ -108,7 +110,7 @@ extension WireTests {
       print(
         "3000 sessions: RSS \(rss) KiB, \(threads) threads, opened in \(opened - began), "
           + "a message each in \(ContinuousClock.now - opened)")
-      #expect(rss < 100_000, "\(rss) KiB")
+      if Sanitizer.leavesMemoryAlone { #expect(rss < 100_000, "\(rss) KiB") }
       for session in sessions { session.closeAbruptly() }
       beyond.closeAbruptly()
       #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
@@ -125,7 +127,7 @@ extension WireTests {
       // About 1,300 bytes of log each: more than the queue and the socket hold together.
       let sender = MailText("<" + String(repeating: "x", count: 900) + "@example.com>")
       for _ in 0..<5_000 { #expect(try session.deliver(from: sender).code == 550) }
-      #expect(try bmsd.status("VmRSS") < 100_000)
+      if Sanitizer.leavesMemoryAlone { #expect(try bmsd.status("VmRSS") < 100_000) }
       try session.quit(waiting: true)
       // What did not fit was counted, and is said when somebody reads again.
       bmsd.readLogNow()
