@@ -65,3 +65,9 @@ class NameServer:
 
     def stop(self) -> None:
         self.program.stop()
+
+    def __enter__(self) -> NameServer:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
