@@ -105,7 +105,7 @@ import Testing
       try world.ask(name, type).isFromCache == (expected == .nonexistent || expected == .noData))
   }
 
-  @Test func takesALongAnswerByTCP() throws {
+  @Test("fault 12: takes 65 KB by TCP") func takesALongAnswerByTCP() throws {
     let world = try World()
     #expect(try world.ask("big.example.com", .txt).texts.map(\.count) == [65_000])
     world.server.meet(try Self.name("mail.example.com"), with: .truncated)
@@ -113,7 +113,7 @@ import Testing
   }
 
   @Test(
-    "a server that fails is a temporary failure, and is not kept",
+    "fault 12: a server that fails is a temporary failure, and is not kept",
     arguments: [
       ("SERVFAIL", LoopbackDNSServer.Manner.code(2)), ("REFUSED", .code(5)),
       ("another question", .wrongQuestion), ("garbage", .garbage),
@@ -133,7 +133,7 @@ import Testing
     #expect(try world.ask("example.com", .txt).texts.count == 1)
   }
 
-  @Test func aSlowDomainHarmsNobodyElse() throws {
+  @Test("fault 11: a slow domain harms nobody else") func aSlowDomainHarmsNobodyElse() throws {
     let world = try World(timeout: .milliseconds(300))
     world.server.meet(try Self.name("mail.example.com"), with: .silent)
     #expect(try world.ask("mail.example.com", .a).outcome == .temporary(.timeout))
@@ -149,7 +149,7 @@ import Testing
     #expect(!world.resolver.isDown)
   }
 
-  @Test func deadServersCostOneWait() throws {
+  @Test("fault 10: dead servers cost one wait") func deadServersCostOneWait() throws {
     let time = SteppedTime()
     let world = try World(timeout: .milliseconds(200), time: time)
     world.server.setMute(true)

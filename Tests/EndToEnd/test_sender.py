@@ -51,6 +51,7 @@ class Senders:
         self.assertEqual(self.sink.find("forged"), [])
 
     def test_results_stand_on_top_and_forged_ones_are_gone(self) -> None:
+        """Fault 39: three forged fields among one of another host."""
         self.begin_with_dns()
         client = self.visitor("mx.example.com")
         self.assert_accepted(client.mail("ann@example.com"))

@@ -103,7 +103,8 @@ struct SenderResultTests {
     #expect(said.hasPrefix(row.reply), "\(said)")
   }
 
-  @Test func theOwnersWordsAreMarkedAsTheirs() throws {
+  @Test("fault 14: the owner's words are marked as theirs")
+  func theOwnersWordsAreMarkedAsTheirs() throws {
     let said = Self.reply(try Self.run(Self.conversation("fail.example")))
     #expect(said.contains("; fail.example says: 192.0.2.9 is none of ours"), "\(said)")
     #expect(said.contains("(ref "))
@@ -216,7 +217,8 @@ struct SenderResultTests {
         + "spf=softfail smtp.mailfrom=ann@softfail.example")
   }
 
-  @Test func removesWhatIsForgedFromTheLastToTheFirst() throws {
+  @Test("fault 39: forged results are removed from the last to the first")
+  func removesWhatIsForgedFromTheLastToTheFirst() throws {
     var conversation = Self.conversation("pass.example")
     for value: MailText in [
       "mx.example.org; spf=pass", "other.example; spf=pass", "MX.example.org; dkim=pass",

@@ -132,7 +132,7 @@ import Testing
       result: .fail, questions: 1),
   ]
 
-  @Test("a bomb ends", arguments: bombs)
+  @Test("fault 13: a bomb ends", arguments: bombs)
   func ends(_ bomb: Bomb) throws {
     let world = try SPFWorld(bomb.zone)
     let evaluation = try world.check(
@@ -144,7 +144,7 @@ import Testing
     #expect(evaluation.voidLookupCount <= 3)
   }
 
-  @Test("answers that take 4.9 s each end with the time", arguments: [20, 5, 1])
+  @Test("fault 11: answers that take 4.9 s each end with the time", arguments: [20, 5, 1])
   func slowAnswers(_ seconds: Int) throws {
     let world = try SPFWorld(Self.bombs[8].zone, cost: .milliseconds(4900))
     let began = world.time.monotonic
@@ -164,7 +164,7 @@ import Testing
   // MARK: - Explanations
 
   @Test(
-    "an explanation is visible ASCII, and not long",
+    "fault 14: an explanation is visible ASCII, and not long",
     arguments: [
       ("50 times %{d}a", String(repeating: "%{d}a", count: 50), 400),
       ("64 KB", String(repeating: "x", count: 65_000), 400),
