@@ -121,6 +121,7 @@ package final class Memory: Sendable {
   /// - Returns: what happened, for the log; nil when nothing did.
   func follow(within limit: Duration) -> String? {
     guard let store else { return nil }
+    lock?.renew()
     let path = store.file.path
     // What cannot be opened is told by `faults`.
     switch try? store.file.follow(within: limit) {

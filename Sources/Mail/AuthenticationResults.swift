@@ -9,6 +9,7 @@ public struct AuthenticationResults: Sendable, Equatable {
     public var type: String
     /// `mailfrom`, `d`, `iprev` …
     public var name: String
+    /// What was looked at.
     public var value: MailText
 
     /// A property; write `type` and `name` in lower case.
@@ -25,9 +26,11 @@ public struct AuthenticationResults: Sendable, Equatable {
     public var method: String
     /// `pass`, `fail`, `none` … in lower case.
     public var result: String
+    /// Why, where the method says so.
     public var reason: MailText?
     /// For people.
     public var comment: MailText?
+    /// What was looked at.
     public var properties: [Property]
 
     /// A result; write `method` and `result` in lower case.

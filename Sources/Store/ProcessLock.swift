@@ -3,6 +3,7 @@
 
 internal import Dispatch
 internal import Glibc
+internal import Synchronization
 
 /// The right to be the one process that keeps a database's lists in memory: a lock on `PATH.lock`
 /// that the kernel takes back when the process ends, however it ends. The file says who has it.
@@ -15,7 +16,9 @@ package final class ProcessLock: Sendable {
     case command
   }
 
-  private let descriptor: Int32
+  private let name: String
+  private let role: Role
+  private let current: Mutex<Int32>
 
   private static let pollInterval = DispatchTimeInterval.milliseconds(20)
 
@@ -49,8 +52,25 @@ package final class ProcessLock: Sendable {
       before = holder
       _ = pause.wait(timeout: .now() + Self.pollInterval)
     }
-    self.descriptor = descriptor
+    self.name = name
+    self.role = role
+    current = Mutex(descriptor)
     Self.write("\(role.rawValue) \(getpid())\n", descriptor)
+  }
+
+  /// Makes the file anew where somebody removed it, or a second daemon would find it free.
+  package func renew() {
+    let held = current.withLock { $0 }
+    guard FileIdentity(descriptor: held) != FileIdentity(name) else { return }
+    let new = open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+    guard new >= 0 else { return }
+    guard flock(new, LOCK_EX | LOCK_NB) == 0 else {
+      Glibc.close(new)
+      return
+    }
+    Self.write("\(role.rawValue) \(getpid())\n", new)
+    current.withLock { $0 = new }
+    Glibc.close(held)
   }
 
   private static func write(_ text: String, _ descriptor: Int32) {
@@ -86,6 +106,7 @@ package final class ProcessLock: Sendable {
   }
 
   deinit {
+    let descriptor = current.withLock { $0 }
     Self.write("", descriptor)
     Glibc.close(descriptor)
   }

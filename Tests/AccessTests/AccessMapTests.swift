@@ -98,7 +98,8 @@ struct AccessMapTests {
   @Test(
     "what entries say",
     arguments: [
-      ("OK", .ok), ("ok ", .ok), ("RELAY", .skip), ("DUNNO", .skip), ("reject", .reject), ("CBV", .cbv),
+      ("OK", .ok), ("ok ", .ok), ("RELAY", .skip), ("DUNNO", .skip), ("reject", .reject),
+      ("CBV", .cbv),
       ("WILDCARD", .unknown("WILDCARD")), ("", .unknown("")), ("OBSERVE", .observe),
       ("DISCARD", .discard), ("TEMPFAIL", .tempfail), ("BAN", .ban), ("600 no", .unknown("600 no")),
       ("ERROR:\"550 4.7.1 no\"", .unknown("ERROR:\"550 4.7.1 no\"")),

@@ -48,7 +48,9 @@ struct Log: ParsableCommand {
     var (reader, configuration) = try config.openTrail()
     let path = configuration.settings(TrailOptions.self).path.path
     try Trail.reading {
-      let entries = try reader.entries(filter, limit: limit)
+      let entries = try ProgressLine.during("searching") {
+        try reader.entries(filter, limit: limit)
+      }
       try show(entries)
       guard follow else { return }
       filter.after = try reader.extent().last
