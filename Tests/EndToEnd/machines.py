@@ -66,6 +66,8 @@ class MachineTestCase(MailTestCase):
         )
 
     def diagnosis(self) -> str:
+        if not hasattr(self, "machine"):
+            return super().diagnosis()
         log = self.machine.run("sh", "-c", "tail -n 30 /var/log/mail.log; journalctl -u bmsd -n 30")
         return f"{super().diagnosis()}\n{log.stdout}"
 
