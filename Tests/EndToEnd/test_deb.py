@@ -111,7 +111,9 @@ class UnderSystemd(MachineTestCase):
         # While everything observes, a bmsd that is away lets mail pass.
         self.assertIn("default_action=accept", "\n".join(self.wire()))
         self.assert_passes("observed", filtered=True, helo=REFUSED)
-        self.assertIn("ann@example.com", machine.must("bmsd", "log", "--would"))
+        # The trail is written a moment after the reply.
+        wait_until(
+            "the trail", lambda: "ann@example.com" in machine.must("bmsd", "log", "--would"), 10)
         # Enforced for oneself first.
         self.edit("[helo]\nmode = observe\n#only_to =", "[helo]\nmode = enforce\nonly_to = bob@example.org")
         machine.must("systemctl", "reload", "bmsd")
