@@ -77,7 +77,7 @@ demo: build ## watch real mail go through a private Postfix and bmsd; KEEP=1 sta
 ifeq ($(SANITIZE),)
 test: ## install what the tests need, build, run everything
 	Tests/Tools/install-packages --unpacked build tests package machine
-	$(MAKE) lint unit-test build end-to-end fuzz
+	$(MAKE) lint unit-test build end-to-end
 else
 test: sanitize
 endif
