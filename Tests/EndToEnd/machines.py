@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 from functools import cache
@@ -87,6 +88,13 @@ class MachineTestCase(MailTestCase):
     def pid(self) -> int:
         """The daemon's process id in the machine; 0 when none runs."""
         return int(self.machine.must("systemctl", "show", "-P", "MainPID", "bmsd.service"))
+
+    def wait_for_journal(self, pattern: str) -> None:
+        """Until the daemon's log says it: journald shows a line some time after it was written."""
+        wait_until(
+            f"{pattern!r} in the journal",
+            lambda: re.search(pattern, self.machine.run("journalctl", "-u", "bmsd").stdout),
+        )
 
     # Postfix
 

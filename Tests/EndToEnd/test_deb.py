@@ -98,7 +98,7 @@ class UnderSystemd(MachineTestCase):
         self.assertEqual(
             machine.must("systemd-analyze", "verify", "--man=no", "bmsd.service", "bmsd.socket"), ""
         )
-        self.assertIn("inherited=yes", machine.must("journalctl", "-u", "bmsd"))
+        self.wait_for_journal("inherited=yes")
         for path, mode in {
             "/etc/mail/bms.conf": "640 root _bms", "/var/lib/bms": "750 _bms _bms",
             "/run/bms": "750 _bms _bms", "/var/spool/postfix/bms": "2750 _bms postfix",
@@ -265,7 +265,7 @@ class UnderSystemd(MachineTestCase):
         # Commands would refuse the file, too; the log tells.
         reply = self.send("by-the-old")
         self.assert_accepted(reply)
-        self.assertRegex(machine.must("journalctl", "-u", "bmsd"), rf"{reply.queue_id}: ref=")
+        self.wait_for_journal(rf"{reply.queue_id}: ref=")
         self.edit("[helo]\nmode = obsreve", "[helo]\nmode = observe")
         self.install(1)
         restarted = self.pid()
@@ -286,10 +286,7 @@ class UnderSystemd(MachineTestCase):
         machine.must("systemctl", "stop", "bmsd.socket", "bmsd.service")
         self.pretend_that_a_later_version_ran()
         machine.run("systemctl", "start", "bmsd.service")
-        wait_until(
-            "the older version's refusal",
-            lambda: "later version" in machine.run("journalctl", "-u", "bmsd").stdout,
-        )
+        self.wait_for_journal("later version")
         lines = re.findall(r"(?m)^    (.*(?:bms\.db\.vN|--allow-downgrades).*)$", README)
         self.assertEqual(len(lines), 2)
         machine.put(package(1), "/root")
