@@ -25,19 +25,24 @@ func tests(
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 /// Values and their sources: what every layer speaks.
 let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
 /// What a policy module may use.
 let libraries: [Target.Dependency] =
-  values + ["Configuration", "Greylisting", "Milter", "Store", logging]
+  values + ["Access", "Configuration", "DNS", "Greylisting", "Milter", "SPF", "Store", logging]
 /// What the daemon is made of.
 let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", "BMSDaemon"]
 
 let package = Package(
   name: "bmsd",
-  products: [.executable(name: "bmsd", targets: ["bmsd"])],
+  products: [
+    .executable(name: "bmsd", targets: ["bmsd"]),
+    // Never installed: tests preload it.
+    .library(name: "FailingDisk", type: .dynamic, targets: ["FailingDisk"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -47,6 +52,11 @@ let package = Package(
     // C: only the library that owns it imports it.
     .target(name: "CMilter", linkerSettings: [.linkedLibrary("milter")]),
     .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
+    .target(
+      name: "CMaps",
+      linkerSettings: [.linkedLibrary("cdb"), .linkedLibrary("db"), .linkedLibrary("lmdb")]),
+    .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
+    .target(name: "CSPF2", linkerSettings: [.linkedLibrary("spf2")]),
 
     // Libraries: each answers one question and knows no policy.
     target("Addressing"),
@@ -58,8 +68,11 @@ let package = Package(
     target("Milter", ["CMilter", "Mail", "Addressing"]),
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
+    target("Access", ["CMaps", "Mail", "Environment"]),
     target("Greylisting", ["Mail", "Addressing"]),
-    target("Store", values + ["Greylisting", grdb]),
+    target("DNS", ["Addressing", "CUnbound", "Environment"]),
+    target("SPF", values + ["CSPF2", "DNS"]),
+    target("Store", values + ["Greylisting", grdb, sqlite]),
     target("Control", ["Milter"]),
 
     // Policy: the runner and its modules.
@@ -69,7 +82,8 @@ let package = Package(
     // The daemon and its command line.
     target("BMSDaemon", libraries + ["Control", "Policy", "Policies"]),
     .executableTarget(
-      name: "bmsd", dependencies: daemon + ["MIME", "Archives", "Attachments", argumentParser],
+      name: "bmsd",
+      dependencies: daemon + ["DNS", "SPF", "MIME", "Archives", "Attachments", argumentParser],
       swiftSettings: strict),
 
     // What the tests of several targets share: conversations, clocks and files of their own.
@@ -77,14 +91,27 @@ let package = Package(
       name: "TestSupport", dependencies: daemon + ["MilterClient"], path: "Tests/TestSupport",
       swiftSettings: strict),
 
+    // A disk that fails, for the daemons of tests.
+    .target(name: "FailingDisk", path: "Tests/FailingDisk"),
+
+    // What libFuzzer runs (`make fuzz`), and the ordinary tests with what it found.
+    .target(
+      name: "Fuzz", dependencies: daemon + ["MilterClient", "TestSupport"], path: "Tests/Fuzz",
+      exclude: ["Corpus"], swiftSettings: strict),
+
     .executableTarget(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
+    .executableTarget(
+      name: "MilterLoad", dependencies: ["Addressing", "Mail", "MilterClient", argumentParser],
+      path: "Tests/Benchmarks/MilterLoad", swiftSettings: strict),
 
     .executableTarget(
       name: "MIMEBenchmark", dependencies: ["MIME", "Archives", "Attachments"],
       path: "Tests/Benchmarks/MIME", swiftSettings: strict),
 
+    tests("AccessTests", ["Access", "Mail", "Environment", "TestSupport"]),
+    tests("FuzzTests", ["Fuzz"]),
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
     tests("MIMETests", ["MIME", "Mail"]),
@@ -94,13 +121,15 @@ let package = Package(
     tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
     tests("GreylistingTests", ["Greylisting", "Mail", "Addressing"]),
+    tests("DNSTests", ["DNS", "Addressing", "Environment", "TestSupport"]),
+    tests("SPFTests", values + ["DNS", "SPF", "TestSupport"]),
     tests("StoreTests", values + ["Greylisting", "Store", "TestSupport", grdb]),
     tests("ControlTests", ["Control", "Milter", "TestSupport"]),
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
     tests("BMSDaemonTests", daemon + ["TestSupport", grdb]),
     tests(
-      "WireTests", daemon + ["bmsd", "MilterClient", "TestSupport", grdb],
+      "WireTests", daemon + ["bmsd", "DNS", "MilterClient", "TestSupport", grdb],
       exclude: ["miltertest"]),
   ],
   swiftLanguageModes: [.v6]

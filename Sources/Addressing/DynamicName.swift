@@ -133,8 +133,11 @@ extension [UInt8] {
   /// Whether `text` stands somewhere in these bytes.
   func holds(_ text: String) -> Bool {
     let needle = Array(text.utf8)
-    guard !needle.isEmpty, needle.count <= count else { return false }
-    return indices.contains { dropFirst($0).starts(with: needle) }
+    guard let first = needle.first, needle.count <= count else { return false }
+    // Most bytes are not the first one: only from there on is it worth to compare.
+    return indices.dropLast(needle.count - 1).contains {
+      self[$0] == first && self[$0...].starts(with: needle)
+    }
   }
 
   /// Whether `text` stands somewhere with no hex digit before or after it.

@@ -17,11 +17,33 @@ enum NameShape {
     case labelEndingInMarker
   }
 
-  /// A shape that may stand anywhere in the name. Names are in lower case.
+  /// A row of steps, with what the first of them asks of the first byte.
+  struct Shape: ExpressibleByArrayLiteral {
+    fileprivate enum First {
+      case byte(UInt8)
+      case hexDigit
+    }
+
+    let steps: [Step]
+    fileprivate let first: First
+
+    /// A shape of these steps; the first is a text or hexadecimal digits.
+    init(arrayLiteral steps: Step...) {
+      self.steps = steps
+      first =
+        if case .text(let text) = steps.first, let byte = text.utf8.first {
+          .byte(byte)
+        } else {
+          .hexDigit
+        }
+    }
+  }
+
+  /// Shapes that may stand anywhere in the name. Names are in lower case.
   ///
   /// Where the number of digits before a fixed text does not matter, one digit is enough: a search
   /// finds the last of them.
-  static let shapes: [[Step]] = [
+  static let shapes: [Shape] = [
     [.text("h"), .hex(12), .text(".")],
     [
       .text("h"), .number(1...255), .text("n"), .number(1...255), .text("c"), .number(1...255),
@@ -46,32 +68,46 @@ enum NameShape {
   /// Whether the name has one of the shapes, as it is or with the number at `range`, the one that
   /// equals the last octet, replaced by the marker.
   static func fits(_ host: [UInt8], marking range: Range<Int>?) -> Bool {
-    if fits(host[...]) { return true }
+    if fits(host) { return true }
     guard let range else { return false }
-    let marked = host.prefix(range.lowerBound) + [marker] + host.dropFirst(range.upperBound)
-    return marked.starts(with: [marker, UInt8(ascii: ".")]) || fits(marked[...])
+    let marked = Array(
+      host.prefix(range.lowerBound) + [marker] + host.dropFirst(range.upperBound))
+    return marked.starts(with: [marker, UInt8(ascii: ".")]) || fits(marked)
   }
 
-  private static func fits(_ host: ArraySlice<UInt8>) -> Bool {
-    var name = host
-    while !name.isEmpty {
-      if shapes.contains(where: { matches($0, name) }) { return true }
-      name = name.dropFirst()
+  private static func fits(_ host: [UInt8]) -> Bool {
+    for start in host.indices {
+      // Nearly no shape begins with this byte: the rest need not be tried.
+      for shape in shapes where shape.mayBegin(with: host[start]) {
+        if shape.matches(host[start...]) { return true }
+      }
     }
     return false
   }
+}
 
-  private static func matches(_ shape: [Step], _ name: ArraySlice<UInt8>) -> Bool {
+extension NameShape.Shape {
+  fileprivate func matches(_ name: ArraySlice<UInt8>) -> Bool {
     var rest = name
-    for step in shape {
-      guard let next = advance(rest, over: step) else { return false }
+    for step in steps {
+      guard let next = Self.advance(rest, over: step) else { return false }
       rest = next
     }
     return true
   }
 
+  /// Whether a name that begins with this byte can match.
+  fileprivate func mayBegin(with byte: UInt8) -> Bool {
+    switch first {
+    case .byte(let first): first == byte
+    case .hexDigit: byte.isHexDigit
+    }
+  }
+
   /// What is left of `name` after the step, or nil when it does not match.
-  private static func advance(_ name: ArraySlice<UInt8>, over step: Step) -> ArraySlice<UInt8>? {
+  private static func advance(
+    _ name: ArraySlice<UInt8>, over step: NameShape.Step
+  ) -> ArraySlice<UInt8>? {
     switch step {
     case .text(let text):
       return name.starts(with: text.utf8) ? name.dropFirst(text.utf8.count) : nil
@@ -85,10 +121,10 @@ enum NameShape {
       let run = name.prefix(count)
       return run.count == count && run.allSatisfy { $0.isLetter } ? name.dropFirst(count) : nil
     case .marker:
-      return name.first == marker ? name.dropFirst() : nil
+      return name.first == NameShape.marker ? name.dropFirst() : nil
     case .labelEndingInMarker:
       let label = name.prefix { $0 != UInt8(ascii: ".") }
-      return label.last == marker ? name.dropFirst(label.count) : nil
+      return label.last == NameShape.marker ? name.dropFirst(label.count) : nil
     }
   }
 }

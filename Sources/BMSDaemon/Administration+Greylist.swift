@@ -93,6 +93,8 @@ extension TripletRule {
 }
 
 extension Administration {
+  /// The most triplets in one answer: they are in the memory of the process that carries mail.
+  private static let longestList = 10_000
   /// How long a step of long work waits for the database.
   private static let patience = Duration.seconds(5)
 
@@ -103,9 +105,11 @@ extension Administration {
     do {
       switch request {
       case .list(let origin, let hasPassed, let limit, let skip):
-        try question.list(TripletFilter(origin: origin, hasPassed: hasPassed), limit, skip, row)
+        try question.list(
+          TripletFilter(origin: origin, hasPassed: hasPassed), min(limit, Self.longestList), skip,
+          row)
       case .show(let sender, let recipient, let limit):
-        return try question.show(sender, recipient, limit, row)
+        return try question.show(sender, recipient, min(limit, Self.longestList), row)
       case .stats: try row(.counts(try question.counts()))
       case .export:
         let now = store.time.milliseconds
@@ -221,15 +225,19 @@ private struct GreylistQuestions {
     try row(.changed(count, of: known))
     guard known == 0 else { return .well }
     return ControlEnd(
-      1, ["no mail from \(sender) to \(recipient) was tried; bmsd allow add \(sender)"])
+      1,
+      [
+        "no mail from \(sender) to \(recipient) was tried; to let it in at its first attempt: "
+          + "bmsd allow add --unauthenticated '\(sender)'"
+      ])
   }
 
   func purge(within limit: Duration, _ row: (GreylistRow) throws -> Void) throws {
     let total = try store.countTriplets(TripletFilter())
-    let gone = try store.purgeGreylist(by: rule, at: now, within: limit) { seen, _ in
+    let sum = try store.purgeGreylist(by: rule, at: now, within: limit) { seen, _ in
       try row(.progress(seen, of: total))
     }
-    try row(.changed(gone, of: total))
+    try row(.changed(sum.gone, of: total))
   }
 
   func take(_ lines: [String], within limit: Duration) throws -> GreylistRow {

@@ -106,6 +106,9 @@ extension Administration {
     if case .network(let network) = party, network.prefixLength < 8 {
       throw ControlEnd(EX_USAGE, ["\(party) is most of the Internet: ban /8 or narrower"])
     }
+    if case .network(let network) = party, network.address.isLoopback {
+      throw ControlEnd(EX_USAGE, ["\(party) is this machine, which is never banned"])
+    }
     try Self.check(addition.reason)
     let now = time.milliseconds
     // The command has a limit too, but who may open the socket may send anything.
@@ -133,6 +136,9 @@ extension Administration {
   func add(_ addition: AllowAddition) throws(ControlEnd) -> ControlEnd {
     let allowed = try allowed
     let party = try Self.party(addition.party)
+    if case .network(let network) = party, network.prefixLength < 8 {
+      throw ControlEnd(EX_USAGE, ["\(party) is most of the Internet: allow /8 or narrower"])
+    }
     try Self.check(addition.note)
     if let unknown = addition.skip.first(where: { !skippableNames.contains($0) }) {
       throw ControlEnd(

@@ -5,7 +5,7 @@ package import Control
 package import Configuration
 internal import Glibc
 package import Environment
-package import Policy
+internal import Policy
 package import Store
 
 /// What a command asks for. Served by the running daemon or, where it needs none, on the files.
@@ -24,8 +24,8 @@ package enum AdministrationRequest: Codable, Sendable {
   case allowList
   case allowAdd(AllowAddition)
   case allowRemove(String)
-  /// The `TrailEntry` of a reference whose message is not written to the trail yet; status 1 when
-  /// there is none.
+  /// The `TrailEntry` of a message that is not written to the trail yet, by reference, queue id or
+  /// Message-ID; status 1 when there is none.
   case unwritten(String)
   /// `GreylistRow`s.
   case greylist(GreylistRequest)
@@ -38,7 +38,7 @@ package protocol RunningDaemon: Sendable {
   var configuration: Configuration { get }
   func reload() -> ControlEnd
   /// What the trail will have of a message.
-  func unwritten(_ reference: Reference) -> TrailEntry?
+  func unwritten(_ name: String) -> TrailEntry?
   /// What differs between the running configuration and the file.
   func configDiff() -> (rows: [DifferenceRow], end: ControlEnd)
 }
@@ -93,8 +93,8 @@ package struct Administration: Sendable {
         return .well
       case .allowAdd(let addition): return try add(addition)
       case .allowRemove(let text): return try removeAllowed(text)
-      case .unwritten(let reference):
-        guard let entry = Reference(reference).flatMap({ daemon?.unwritten($0) }) else {
+      case .unwritten(let name):
+        guard let entry = daemon?.unwritten(name) else {
           return ControlEnd(1)
         }
         try row(entry)

@@ -7,7 +7,7 @@ internal import Environment
 internal import Glibc
 internal import Logging
 internal import Milter
-package import Policy
+internal import Policy
 package import Store
 internal import Synchronization
 
@@ -65,7 +65,7 @@ extension Daemon: RunningDaemon {
 
   // MARK: questions
 
-  package func unwritten(_ reference: Reference) -> TrailEntry? { trail.unwritten(reference) }
+  package func unwritten(_ name: String) -> TrailEntry? { trail.unwritten(name) }
 
   package func configDiff() -> (rows: [DifferenceRow], end: ControlEnd) {
     let file = readAgain()
@@ -87,7 +87,8 @@ extension Daemon: RunningDaemon {
       isDraining: counts.isDraining,
       modules: setup.pipeline?.modules.map { .init(name: $0.name, mode: $0.mode.rawValue) } ?? [],
       bans: memory.bans?.count ?? 0, allowed: memory.allowed?.count ?? 0,
-      faults: memory.faults + [trail.trouble, refusal].compactMap { $0 })
+      faults: memory.faults + [trail.trouble, refusal, socketFault].compactMap { $0 }
+        + (setup.pipeline?.standingFaults ?? []))
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import FoundationEssentials
 internal import Glibc
 internal import Logging
 internal import Milter
@@ -12,14 +13,44 @@ extension Daemon {
     let files = raisedLimit(RLIMIT_NOFILE) - SessionGate.maximumLingering - 64
     // The kernel holds root to no number of threads.
     let threads = geteuid() == 0 ? Int.max : raisedLimit(__RLIMIT_NPROC) - 32
-    let affordable = max(1, min(files, threads))
-    guard affordable < wanted else { return wanted }
+    let limits = [
+      ("LimitNOFILE", files), ("LimitNPROC", threads), ("LimitAS", threadsInAddressSpace()),
+    ]
+    guard let (name, tightest) = limits.min(by: { $0.1 < $1.1 }), tightest < wanted else {
+      return wanted
+    }
+    let affordable = max(1, tightest)
     log.warning(
       """
-      max_sessions is \(wanted), but the process' limits allow \(affordable): raise \
-      \(files < threads ? "LimitNOFILE" : "LimitNPROC")
+      max_sessions is \(wanted), but the process' limits allow \(affordable): raise \(name)
       """)
     return affordable
+  }
+
+  /// How many threads fit into what is left of the address space, should it be limited: each takes
+  /// a stack, and the first ones an arena of glibc's malloc, too (8 arenas a processor, mallopt(3)).
+  private static func threadsInAddressSpace() -> Int {
+    // Not raised: who set it means to bound memory.
+    var set = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &set) == 0 else { return .max }
+    let limit = Int(clamping: set.rlim_cur)
+    guard limit < Int.max else { return .max }
+    let megabyte = 1 << 20
+    // For the daemon's own eight threads, which come later, and for what mail needs.
+    let reserve = 640 * megabyte
+    let room = limit - addressSpaceInUse() - reserve
+    let (stack, arena) = (8 * megabyte, 64 * megabyte)
+    let arenas = 8 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let first = min(arenas, room / (stack + arena))
+    return first < arenas ? first : first + (room - arenas * (stack + arena)) / stack
+  }
+
+  /// In bytes, by proc(5); nothing where it cannot be read.
+  private static func addressSpaceInUse() -> Int {
+    guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8),
+      let pages = text.split(separator: " ").first.flatMap({ Int($0) })
+    else { return 0 }
+    return pages &* sysconf(Int32(_SC_PAGESIZE))
   }
 
   /// The process' limit of a resource, raised as far as it may be.

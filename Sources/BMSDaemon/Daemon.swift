@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import DNS
+internal import Dispatch
 package import Configuration
 internal import Control
 internal import Environment
@@ -24,6 +26,7 @@ package final class Daemon: Sendable {
   let path: String
   let gate: SessionGate
   let references: ReferenceSource
+  private let resolver: any Resolver
   let current: Mutex<Current>
   let memory: Memory
   let began = SystemTime().monotonic
@@ -32,6 +35,8 @@ package final class Daemon: Sendable {
   let notifier: ServiceNotifier
   private let writer: LogWriter
   let socket: ListeningSocket
+  /// Why the service manager's socket is not the one that is listened on.
+  let socketFault: String?
   private let control: ListeningSocket?
   let trail: TrailWriter
 
@@ -58,7 +63,7 @@ package final class Daemon: Sendable {
     let writer = LogWriter(descriptor: STDERR_FILENO)
     self.writer = writer
     // Proved without memory first: a broken file shall touch nothing.
-    let proved = Self.setup(path, writer, .none, nil)
+    let proved = Self.setup(path, writer, .none, nil, NoResolver())
     guard let pipeline = proved.pipeline else {
       throw StartFailure(status: EX_CONFIG, lines: proved.faults.map(\.description))
     }
@@ -66,13 +71,15 @@ package final class Daemon: Sendable {
     let log = pipeline.services.log
     for fault in proved.faults { log.warning("\(fault)") }
     let configuration = proved.configuration
+    resolver = ConfiguredResolver(configuration)
     let options = configuration.settings(MilterOptions.self)
     let trail = TrailWriter(time: SystemTime())
     self.trail = trail
     notifier = ServiceNotifier()
     var opened: [ListeningSocket] = []
     do {
-      socket = try Self.listen(options, notifier)
+      (socket, socketFault) = try Self.listen(options)
+      if let socketFault { log.warning("\(socketFault)") }
       opened.append(socket)
       control = try Self.listenForCommands(configuration, log)
       if let control { opened.append(control) }
@@ -86,7 +93,7 @@ package final class Daemon: Sendable {
       if let newest = trail.newest { references.continue(after: newest) }
       let setup = Setup(
         configuration, source: proved.source,
-        services: Self.services(configuration, writer, memory), references: references)
+        services: Self.services(configuration, writer, memory, resolver), references: references)
       guard let pipeline = setup.pipeline else {
         throw StartFailure(status: EX_CONFIG, lines: setup.faults.map(\.description))
       }
@@ -116,7 +123,16 @@ package final class Daemon: Sendable {
         return settings.mode == .off ? nil : TripletRule(settings)
       },
       log: { [self] in currentLog })
-    guard isWaiting, housekeeper.start(), serveCommands() else {
+    let isRefreshing = startThread { [self] in
+      // Nobody signals it: it is only a wait that no signal cuts short.
+      let pause = DispatchSemaphore(value: 0)
+      while true {
+        let pipeline = current.withLock { $0.setup.pipeline }
+        pipeline?.refresh(by: Deadline(.seconds(20), SystemTime()))
+        _ = pause.wait(timeout: .now() + .seconds(1))
+      }
+    }
+    guard isWaiting, isRefreshing, housekeeper.start(), serveCommands() else {
       log.critical("cannot start a thread")
       return finish(EX_OSERR)
     }
@@ -151,6 +167,12 @@ package final class Daemon: Sendable {
   private func stop(_ wait: SignalLoop.Wait) {
     let limit = configuration.settings(MilterOptions.self).drain
     notifier.notify("STOPPING=1")
+    if limit.seconds > Self.ordinaryDrain {
+      // The unit's TimeoutStopSec= fits the default.
+      notifier.notify("EXTEND_TIMEOUT_USEC=\((limit.seconds &+ 15) &* 1_000_000)")
+    }
+    // The service manager keeps its socket: who comes now waits for the next process.
+    if socket.isInherited { MilterRuntime.endAccepting() }
     gate.beginDraining()
     let before = gate.counts
     currentLog.notice(
@@ -179,6 +201,8 @@ package final class Daemon: Sendable {
     _exit(finish(EX_OK))
   }
 
+  /// Seconds.
+  private static let ordinaryDrain = 30
   private static let settling = Duration.milliseconds(200)
 
   /// What must be done before the process ends, however it ends.
@@ -186,7 +210,7 @@ package final class Daemon: Sendable {
     socket.removePath()
     control?.removePath()
     // What was banned in the last second; for more there is no time.
-    try? memory.flush(within: .seconds(1))
+    memory.close(within: .seconds(1))
     trail.close(.seconds(2))
     writer.flush(.seconds(2))
     return status
@@ -201,21 +225,24 @@ package final class Daemon: Sendable {
   }
 
   /// The file as it is now, proved with the daemon's memory.
-  func readAgain() -> Setup { Self.setup(path, writer, memory, references) }
+  func readAgain() -> Setup { Self.setup(path, writer, memory, references, resolver) }
 
   private static func setup(
-    _ path: String, _ writer: LogWriter, _ memory: Memory, _ references: ReferenceSource?
+    _ path: String, _ writer: LogWriter, _ memory: Memory, _ references: ReferenceSource?,
+    _ resolver: any Resolver
   ) -> Setup {
     Setup(path: path, files: SystemFiles(), references: references) {
-      services($0, writer, memory)
+      services($0, writer, memory, resolver)
     }
   }
 
   private static func services(
-    _ configuration: Configuration, _ writer: LogWriter, _ memory: Memory
+    _ configuration: Configuration, _ writer: LogWriter, _ memory: Memory,
+    _ resolver: any Resolver
   ) -> Services {
     let log = configuration.settings(LogOptions.self)
-    return .system(log: logger(log.format, log.level.loggerLevel, writer), memory: memory)
+    return .system(
+      log: logger(log.format, log.level.loggerLevel, writer), memory: memory, resolver: resolver)
   }
 
   private static func logger(
@@ -226,14 +253,23 @@ package final class Daemon: Sendable {
     }
   }
 
+  /// The socket for the MTA: what the service manager hands on if it is what the file says, or our
+  /// own. The file has the last word, since the MTA's lines are made from it.
   private static func listen(
-    _ options: Settings<MilterOptions>, _ notifier: ServiceNotifier
-  ) throws(ListenError) -> ListeningSocket {
-    if let descriptor = notifier.inheritedDescriptor {
-      return try .inherit(descriptor, for: options.socket)
+    _ options: Settings<MilterOptions>
+  ) throws(ListenError) -> (ListeningSocket, fault: String?) {
+    var fault: String?
+    if let descriptor = try HandedOnSocket.take() {
+      let inherited = try ListeningSocket.inherit(descriptor)
+      if inherited.isReached(by: options.socket) { return (inherited, nil) }
+      inherited.closeDescriptor()
+      fault =
+        "bmsd listens on \(options.socket), as [milter] socket says, but bmsd.socket on "
+        + "\(inherited.address): change its ListenStream= (`systemctl edit bmsd.socket`), or do "
+        + "without (`systemctl disable --now bmsd.socket`)"
     }
     let group = options.socketGroup.isEmpty ? nil : Setup.groupID(named: options.socketGroup)
-    return try .open(options.socket, mode: options.socketMode.bits, group: group)
+    return (try .open(options.socket, mode: options.socketMode.bits, group: group), fault)
   }
 
   /// The control socket; nil where the file does not ask for one and the default cannot be had.

@@ -29,11 +29,17 @@ package enum LastGoodFile {
     var isWritten =
       bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
       == bytes.count
+    // On the disk before it has the name, or a power failure could leave an empty one.
+    isWritten = fsync(descriptor) == 0 && isWritten
     isWritten = close(descriptor) == 0 && isWritten
     guard isWritten, rename(new, path) == 0 else {
       log.warning("\(path) could not be written")
       unlink(new)
       return
     }
+    let folder = open(Privileges.folder(of: path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { return }
+    fsync(folder)
+    close(folder)
   }
 }

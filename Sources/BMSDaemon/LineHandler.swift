@@ -34,22 +34,30 @@ package struct LineHandler: LogHandler {
   }
 
   package func log(event: LogEvent) {
-    let fields = Self.ordered(metadata.merging(event.metadata ?? [:]) { _, new in new })
+    let own = event.metadata ?? [:]
+    let fields = Self.ordered(metadata.isEmpty ? own : metadata.merging(own) { _, new in new })
     switch format {
     case .text: write(Self.text(event.level, event.message.description, fields))
     case .json: write(Self.json(event.level, event.message.description, fields))
     }
   }
 
-  private static let rank = Dictionary(
-    uniqueKeysWithValues: LogField.allCases.enumerated().map { ($1.rawValue, $0) })
-
+  /// The fields in the order of `LogField`, then those of other names.
   private static func ordered(_ metadata: Logger.Metadata) -> [(key: String, value: String)] {
-    metadata.map { (key: $0.key, value: clipped("\($0.value)")) }.sorted {
-      let left = rank[$0.key] ?? Int.max
-      let right = rank[$1.key] ?? Int.max
-      return left == right ? $0.key < $1.key : left < right
+    var fields: [(key: String, value: String)] = []
+    fields.reserveCapacity(metadata.count)
+    for field in LogField.allCases {
+      guard let value = metadata[field.rawValue] else { continue }
+      fields.append((key: field.rawValue, value: clipped(value)))
     }
+    guard fields.count < metadata.count else { return fields }
+    let others = metadata.filter { LogField(rawValue: $0.key) == nil }.sorted { $0.key < $1.key }
+    return fields + others.map { (key: $0.key, value: clipped($0.value)) }
+  }
+
+  private static func clipped(_ value: Logger.MetadataValue) -> String {
+    if case .string(let text) = value { return clipped(text) }
+    return clipped(value.description)
   }
 
   private static func clipped(_ value: String) -> String {
@@ -63,9 +71,12 @@ package struct LineHandler: LogHandler {
     _ level: Logger.Level, _ message: String, _ fields: [(key: String, value: String)]
   ) -> String {
     var line = "<\(level.priority)>\(escaped(message))"
+    line.reserveCapacity(512)
     for (index, field) in fields.enumerated() {
       line += index == 0 ? ": " : " "
-      line += "\(field.key)=\(quoted(field.value))"
+      line += field.key
+      line += "="
+      line += quoted(field.value)
     }
     return line
   }
@@ -89,6 +100,7 @@ package struct LineHandler: LogHandler {
 
   /// Whatever a terminal would not show, or would act on, as `\\xNN`.
   package static func escaped(_ value: String) -> String {
+    if value.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) { return value }
     guard value.unicodeScalars.contains(where: { !$0.isVisible }) else { return value }
     return value.unicodeScalars.map { scalar in
       scalar.isVisible ? String(scalar) : MailText(String(scalar)).description

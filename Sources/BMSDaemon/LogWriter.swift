@@ -20,6 +20,8 @@ package final class LogWriter: Sendable {
 
   /// Bytes that may wait; a line of a decision has some 300.
   static let capacity = 4 << 20
+  /// How long the first line waits for more, in microseconds.
+  static let pause: useconds_t = 5_000
 
   private let queue = Mutex(Queue())
   private let descriptor: Int32
@@ -60,6 +62,8 @@ package final class LogWriter: Sendable {
   private func run() {
     while true {
       wake.wait()
+      // What comes meanwhile goes along: a write and a wake-up for each line cost more than it does.
+      usleep(Self.pause)
       let (lines, dropped) = queue.withLock { queue in
         defer {
           queue = Queue()

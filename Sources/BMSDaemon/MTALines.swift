@@ -11,10 +11,15 @@ package struct MTALines {
   private let bites: Bool
 
   package init(_ configuration: Configuration, _ pipeline: PolicyPipeline) {
+    self.init(
+      configuration,
+      bites: pipeline.modules.contains { $0.mode == .enforce && $0.isPolicy && $0.canRefuse })
+  }
+
+  /// The lines where modules do or do not enforce.
+  init(_ configuration: Configuration, bites: Bool) {
     address = configuration.settings(MilterOptions.self).socket
-    bites = pipeline.modules.contains { module in
-      module.mode == .enforce && module.isPolicy
-    }
+    self.bites = bites
   }
 
   private static let queueFolder = "/var/spool/postfix/"
@@ -40,6 +45,7 @@ package struct MTALines {
     lines += whyAction.map { "# \($0)" }
     let action = bites ? "tempfail" : "accept"
     return lines + [
+      "# Other milters stand behind bmsd, in the same line.",
       "smtpd_milters = { \(postfixAddress), default_action=\(action), command_timeout=30s }",
       "# Mail that does not come by SMTP: seen too, never refused at RCPT.",
       "non_smtpd_milters = $smtpd_milters",
@@ -50,12 +56,17 @@ package struct MTALines {
 
   /// Lines for sendmail.mc.
   package var sendmail: [String] {
+    ["dnl Sendmail: /etc/mail/sendmail.mc"] + sendmailLines
+  }
+
+  /// The same, without saying where they belong.
+  var sendmailLines: [String] {
     // Without F= Sendmail goes on unfiltered when the filter is away.
     let flag = bites ? "F=T, " : ""
     // Sendmail writes macros and command apart, and Nagle's algorithm holds back the second.
     let advice =
       address.isLocal ? [] : ["dnl Over inet each message takes some 90 ms more than over unix:."]
-    return ["dnl Sendmail: /etc/mail/sendmail.mc"] + whyAction.map { "dnl \($0)" } + advice + [
+    return whyAction.map { "dnl \($0)" } + advice + [
       "INPUT_MAIL_FILTER(`bmsd', `S=\(address.sendmailDescription), \(flag)T=C:30s;S:30s;R:30s;E:5m')dnl"
     ]
   }

@@ -13,7 +13,9 @@ package struct StoreOptions: Section {
     needsRestart: true,
     help: """
       The SQLite file; its folder must belong to bmsd's user. A process started as root becomes \
-      the owner of that folder.
+      the owner of that folder. When the file is replaced while bmsd runs (by rename, never by \
+      writing into it), bmsd uses the new one a second later; when it is removed, bmsd makes a new \
+      one with the bans and the allow-list from memory and an empty greylist.
       """)
   package let minFree = ConfigOption(
     "min_free", default: ByteSize.megabytes(500), shipped: ByteSize.megabytes(500),

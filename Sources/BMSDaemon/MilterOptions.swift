@@ -16,7 +16,7 @@ package struct MilterOptions: Section {
     help: """
       unix:PATH, inet:PORT@ADDRESS or inet6:PORT@ADDRESS. Debian's smtpd runs in a chroot, so \
       for Postfix a unix socket must lie below /var/spool/postfix. `bmsd config mta` prints the \
-      MTA's side. A socket handed on by systemd is used instead.
+      MTA's side. Under systemd bmsd.socket listens: it must say the same.
       """)
   package let socketMode = ConfigOption(
     "socket_mode", default: FileMode(0o660), needsRestart: true,

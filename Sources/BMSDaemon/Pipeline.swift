@@ -11,7 +11,10 @@ package let pipeline: [any PolicyModule.Type] = [
   AllowListed.self,  // before whatever could refuse those it lets in
   BannedIPs.self,  // the cheapest that refuses: a look-up in memory
   Helo.self,  // cheap: neither DNS nor state
+  SenderRules.self,  // the access map and our own domains: still no DNS
+  SenderPolicy.self,  // SPF: what it proves, greylisting and bans go by
   Greylist.self,  // after all that refuses for good: who is refused anyway need not be remembered
+  AuthResults.self,  // writes what all others found
 ]
 
 /// The section names of the modules that an allow-list can end.

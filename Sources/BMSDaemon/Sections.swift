@@ -9,7 +9,7 @@ internal import Policy
 package let sections: [any Section.Type] = {
   var sections: [any Section.Type] = [
     MilterOptions.self, NetworkOptions.self, LogOptions.self, StoreOptions.self,
-    TrailOptions.self, ControlOptions.self,
+    TrailOptions.self, ControlOptions.self, DNSOptions.self,
   ]
   for module in pipeline where !sections.contains(where: { $0.name == sectionName(module) }) {
     sections.append(section(module))
@@ -28,9 +28,7 @@ package let comingSections: [ComingSection] = [
   ComingSection(
     "greylist", keys: ["dbfile"],
     note: "the greylist is in [store] path; `bmsd greylist import` brings the old one along"),
-  ComingSection("spf", note: "SPF comes with the resolver"),
-  ComingSection("dns", note: "the resolver comes with SPF"),
-  ComingSection("auth_results", note: "Authentication-Results come with SPF and DKIM"),
+  ComingSection("spf", keys: ["supply_sender"], note: "a Sender field comes with header rules"),
   ComingSection("dkim", note: "DKIM verification and signing come after SPF"),
   ComingSection("dmarc", note: "DMARC comes after DKIM"),
   ComingSection("defang", note: "defanging of attachments comes with the MIME parser"),
@@ -44,8 +42,8 @@ package let comingSections: [ComingSection] = [
   ComingSection(
     "milter",
     keys: [
-      "datadir", "logdir", "tempdir", "internal_domains", "private_relay", "internal_mta",
-      "check_user", "case_sensitive_localpart", "errors_url",
+      "datadir", "logdir", "tempdir", "private_relay", "check_user", "case_sensitive_localpart",
+      "errors_url",
     ],
     note: "an option of the ancestor that bmsd does not serve yet"),
 ]

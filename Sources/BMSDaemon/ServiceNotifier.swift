@@ -3,25 +3,15 @@
 
 internal import Glibc
 
-/// The service manager's side: sd_notify(3) and sd_listen_fds(3) without libsystemd.
+/// The service manager's side: sd_notify(3) without libsystemd.
 struct ServiceNotifier: Sendable {
   private let path: [UInt8]?
-  /// The listening socket handed on, if any.
-  let inheritedDescriptor: Int32?
 
   /// Reads the environment once, before there is a second thread.
   init() {
     path = getenv("NOTIFY_SOCKET").map { pointer in
       Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer)))
     }
-    let isForUs = Self.number("LISTEN_PID").map { $0 == getpid() } ?? false
-    let count = Self.number("LISTEN_FDS") ?? 0
-    inheritedDescriptor = isForUs && count > 0 ? 3 : nil
-    if let descriptor = inheritedDescriptor { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-  }
-
-  private static func number(_ name: String) -> Int32? {
-    getenv(name).flatMap { Int32(String(cString: $0)) }
   }
 
   /// Tells the service manager; without one nothing happens.

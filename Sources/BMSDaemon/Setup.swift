@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Access
+internal import Policies
 internal import Addressing
 package import Configuration
 package import Environment
@@ -42,6 +44,10 @@ package struct Setup: Sendable {
     self.configuration = configuration
     self.source = source
     var faults = configuration.faults
+    var services = services
+    faults += Self.accessFaults(configuration, &services)
+    faults += configuration.dnsFaults
+    services.dnsLimit = configuration.settings(DNSOptions.self).deadline.duration
     var pipeline: PolicyPipeline?
     do {
       pipeline = try PolicyPipeline(modules, configuration, services, references: references)
@@ -49,6 +55,7 @@ package struct Setup: Sendable {
       faults += error.faults.map { configuration.fault($0.message, option: $0.option) }
     }
     faults += Self.socketFaults(configuration)
+    faults += Self.callBackFaults(configuration)
     faults += Self.storeFaults(configuration, pipeline)
     for module in pipeline?.modules ?? [] {
       faults += module.warnings.map {
@@ -60,6 +67,26 @@ package struct Setup: Sendable {
       ($0.element.line ?? .max, $0.offset) < ($1.element.line ?? .max, $1.offset)
     }.map(\.element)
     self.pipeline = faults.contains { $0.severity == .error } ? nil : pipeline
+  }
+
+  /// Reads the access map for those who ask it. A bad line costs only itself.
+  package static func accessFaults(
+    _ configuration: Configuration, _ services: inout Services
+  ) -> [ConfigurationFault] {
+    let text = configuration.settings(SPFOptions.self).accessFile
+    guard !text.isEmpty else { return [] }
+    let option = "spf.access_file"
+    let location = AccessLocation(text)
+    guard location.path.hasPrefix("/") else {
+      return [configuration.fault("write an absolute path: \"\(text)\" is none", option: option)]
+    }
+    do throws(AccessTrouble) {
+      let map = try AccessMap(location, services.files)
+      services.access = map
+      return map.faults.map { configuration.fault($0, option: option, severity: .warning) }
+    } catch {
+      return [configuration.fault(error.description, option: option)]
+    }
   }
 
   /// What the option tables of the sockets cannot say.
@@ -104,6 +131,20 @@ package struct Setup: Sendable {
           option: "milter.socket", severity: .warning))
     }
     return faults
+  }
+
+  /// What call-backs would do is not done yet.
+  private static func callBackFaults(_ configuration: Configuration) -> [ConfigurationFault] {
+    let spf = configuration.settings(SPFOptions.self)
+    guard spf.mode == .enforce, configuration.settings(GreylistOptions.self).mode != .enforce else {
+      return []
+    }
+    return [
+      configuration.fault(
+        "senders to be verified (CBV, DSN: softfail, no credentials) are only greylisted until "
+          + "bmsd can call back, and [greylist] does not enforce: they are let in",
+        option: "spf.mode", severity: .warning)
+    ]
   }
 
   /// Modules whose memory has no place.

@@ -73,11 +73,25 @@ final class TrailQueue: Sendable {
     }
   }
 
+  /// Forgets a message that is over and shall not be written.
+  func forgetOpen(_ reference: Reference) {
+    state.withLock { $0.open[reference] = nil }
+  }
+
   /// What is known of a message that is not written yet, and whether it is over.
-  func find(_ reference: Reference) -> (record: TransactionRecord, isOver: Bool)? {
-    state.withLock { state in
-      if let record = state.open[reference] { return (record, false) }
-      return state.records.last { $0.reference == reference }.map { ($0, true) }
+  func find(_ name: String) -> (record: TransactionRecord, isOver: Bool)? {
+    let reference = Reference(name)
+    let text = MailText(name).lowercased
+    let ids = [text, MailText(Array("<".utf8) + text.bytes + Array(">".utf8))]
+    func isMeant(_ record: TransactionRecord) -> Bool {
+      record.reference == reference
+        || [record.queueID, record.messageID].contains {
+          $0.map { ids.contains($0.lowercased) } == true
+        }
+    }
+    return state.withLock { state in
+      if let record = state.open.values.first(where: isMeant) { return (record, false) }
+      return state.records.last(where: isMeant).map { ($0, true) }
     }
   }
 

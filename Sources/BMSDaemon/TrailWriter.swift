@@ -105,7 +105,10 @@ package final class TrailWriter: DecisionTrail {
   package var trouble: String? { state.withLock { $0.trouble } }
 
   package func record(_ record: TransactionRecord) {
-    guard isOn.load(ordering: .relaxed) else { return }
+    guard isOn.load(ordering: .relaxed) else {
+      queue.forgetOpen(record.reference)
+      return
+    }
     let count = queue.append(record, now: time.milliseconds)
     // The first one starts the pause, a full batch ends it.
     if count == 1 || count == Self.batch { wake.signal() }
@@ -117,9 +120,9 @@ package final class TrailWriter: DecisionTrail {
   }
 
   /// What is known of a message of which nothing is written yet: it is not over, or its record
-  /// waits.
-  package func unwritten(_ reference: Reference) -> TrailEntry? {
-    guard let (record, isOver) = queue.find(reference) else { return nil }
+  /// waits. `name` is a reference, a queue id or a Message-ID.
+  package func unwritten(_ name: String) -> TrailEntry? {
+    guard let (record, isOver) = queue.find(name) else { return nil }
     var entry = TrailEntry(record, node: state.withLock { $0.settings?.node } ?? "")
     if !isOver { entry.ending = TrailEntry.notOver }
     return entry
@@ -201,7 +204,7 @@ package final class TrailWriter: DecisionTrail {
     guard !records.isEmpty else { return }
     if state.withLock({ $0.isLow }) {
       queue.lose(records.count, now: time.milliseconds, "the disk is nearly full")
-      complain(settings, "less than [store] min_free is left on the disk")
+      complain(settings, Self.lowDisk)
       return
     }
     try store.append(records.map { TrailEntry($0, node: settings.node) })
@@ -231,7 +234,8 @@ package final class TrailWriter: DecisionTrail {
     let now = time.monotonic
     state.withLock { state in
       state.isLow = free < settings.minimumFree
-      if !state.isLow { state.trouble = nil }
+      // Known before the first record is lost for it.
+      state.trouble = state.isLow ? Self.lowDisk : nil
       state.nextHousekeeping = now + Self.housekeeping
     }
     // Small steps: a batch is written between two of them.
@@ -243,6 +247,9 @@ package final class TrailWriter: DecisionTrail {
   }
 
   // MARK: trouble
+
+  private static let lowDisk =
+    "less than [store] min_free is left on the disk, so no decision is recorded"
 
   private func failed(_ trouble: StoreTrouble, _ settings: Settings) {
     if case .failing = trouble { return }

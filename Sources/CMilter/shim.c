@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 /* libmilter's own thread takes HUP, TERM and INT with sigwait() and stops the process on any of
@@ -23,9 +25,19 @@ int sigwait(const sigset_t *set, int *signal_number)
 /* Where descriptors or memory have run out, libmilter's listener calls accept() again at once and
  * for ever: a whole processor, taken from the sessions that could end it. This definition pre-empts
  * libc's in the same way; it waits a moment before it tells of the failure. The connection stays in
- * the backlog meanwhile. */
+ * the backlog meanwhile. Once accepting has ended, libmilter's listener, which does nothing else,
+ * stays here: what comes waits in the backlog for the next process. */
+static atomic_bool accepting_ended;
+static _Thread_local bool accepts_always;
+
+void cmilter_end_accepting(void) { accepting_ended = true; }
+void cmilter_accept_always(void) { accepts_always = true; }
+
 int accept(int listener, struct sockaddr *restrict address, socklen_t *restrict length)
 {
+	while (accepting_ended && !accepts_always)
+		pause();
+
 	int connection = accept4(listener, address, length, SOCK_CLOEXEC);
 
 	if (connection < 0) {

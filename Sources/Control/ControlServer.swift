@@ -55,6 +55,8 @@ package final class ControlServer: Sendable {
   }
 
   private func acceptAll() {
+    // Commands are served until the end, also while no mail is taken any more.
+    MilterRuntime.acceptAlways()
     while !isStopped.withLock({ $0 }) {
       let descriptor = accept(socket.descriptor, nil, nil)
       guard descriptor >= 0 else {
@@ -67,7 +69,6 @@ package final class ControlServer: Sendable {
         usleep(100_000)
         continue
       }
-      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
       let client = Client(LineSocket(descriptor))
       guard isAdmitted() else {
         client.sendAway("the daemon serves \(Self.maximumClients) commands already; try again")

@@ -90,7 +90,10 @@ public struct TripletCSV: Sendable {
       (0x30...0x39).contains($0) || (0x41...0x5A).contains($0) || (0x61...0x7A).contains($0)
         || $0 >= 0x80 || [0x2D, 0x2E, 0x5F].contains($0)
     }
-    guard isName, bytes.contains(0x2E), bytes.count <= 253 else {
+    let dot = UInt8(ascii: ".")
+    // A name of nothing but dots would be no name once its last dot is taken away.
+    let isDomain = bytes.contains(dot) && !bytes.allSatisfy { $0 == dot }
+    guard isName, isDomain, bytes.count <= 253 else {
       throw Fault(message: "the first field is neither an address nor a domain")
     }
     return keys.origin(ofDomain: text)
@@ -110,8 +113,13 @@ public struct TripletCSV: Sendable {
       throw Fault(message: "a count is out of range")
     }
     return TripletRecord(
-      triplet: triplet, first: Int64(first * 1000), last: Int64(last * 1000), passed: Int(count),
+      triplet: triplet, first: milliseconds(first), last: milliseconds(last), passed: Int(count),
       tries: Int(tries))
+  }
+
+  /// To the nearest, so that what was written reads back; the caller has checked the range.
+  private static func milliseconds(_ seconds: Double) -> Int64 {
+    Int64((seconds * 1000).rounded())
   }
 
   // MARK: fields

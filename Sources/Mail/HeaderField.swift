@@ -22,6 +22,7 @@ public struct HeaderField: Sendable, Equatable {
 
   /// Whether the field has that name, ASCII case folded.
   public func isNamed(_ other: String) -> Bool {
-    name.lowercased == MailText(other).lowercased
+    name.bytes.count == other.utf8.count
+      && zip(name.bytes, other.utf8).allSatisfy { $0.asciiLowercased == $1.asciiLowercased }
   }
 }

@@ -21,8 +21,13 @@ public struct MailText: Codable, Sendable, Hashable {
 
   /// The text with ASCII letters in lower case; other bytes stay.
   public var lowercased: MailText {
-    MailText(bytes.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 })
+    MailText(bytes.map(\.asciiLowercased))
   }
+}
+
+extension UInt8 {
+  /// An ASCII letter in lower case; any other byte as it is.
+  var asciiLowercased: UInt8 { (0x41...0x5A).contains(self) ? self | 0x20 : self }
 }
 
 extension MailText: CustomStringConvertible {

@@ -3,6 +3,7 @@
 
 internal import Addressing
 internal import Glibc
+internal import Synchronization
 
 /// Why a filter cannot start to listen; the description says what to do.
 public struct ListenError: Error, Equatable, CustomStringConvertible {
@@ -45,22 +46,51 @@ public struct ListeningSocket: Sendable {
   }
 
   /// Takes over a descriptor that already listens, as systemd hands it on (sd_listen_fds(3)).
-  public static func inherit(
-    _ descriptor: Int32, for address: SocketAddress
-  ) throws(ListenError) -> ListeningSocket {
-    var listening: Int32 = 0
-    var length = socklen_t(MemoryLayout<Int32>.size)
-    guard getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0,
-      listening != 0
+  public static func inherit(_ descriptor: Int32) throws(ListenError) -> ListeningSocket {
+    guard option(SO_ACCEPTCONN, of: descriptor) == 1,
+      option(SO_TYPE, of: descriptor) == Int32(SOCK_STREAM.rawValue)
     else {
       throw ListenError(
-        "descriptor \(descriptor), handed on by the service manager, is not a listening socket; "
-          + "look at ListenStream= in the socket unit")
+        "descriptor \(descriptor), handed on by the service manager, is not a listening stream "
+          + "socket; look at ListenStream= in the socket unit")
+    }
+    guard let address = address(of: descriptor) else {
+      throw ListenError(
+        "the socket handed on by the service manager is neither unix nor internet; look at "
+          + "ListenStream= in the socket unit")
     }
     setNoDelay(descriptor)
-    // The unit may listen elsewhere than the file says.
-    let actual = Self.address(of: descriptor) ?? address
-    return ListeningSocket(descriptor: descriptor, address: actual, isInherited: true, inode: 0)
+    return ListeningSocket(descriptor: descriptor, address: address, isInherited: true, inode: 0)
+  }
+
+  /// Whether who is sent to `wanted` arrives here. A host by name is not looked up: its port and
+  /// family decide.
+  public func isReached(by wanted: SocketAddress) -> Bool {
+    switch (address, wanted) {
+    case (.unix(let ours), .unix(let theirs)):
+      return ours == theirs || Self.isSameFile(ours, theirs)
+    case (.inet(let ours, let port), .inet(let theirs, let wantedPort)),
+      (.inet6(let ours, let port), .inet6(let theirs, let wantedPort)):
+      guard port == wantedPort else { return false }
+      if address.isWildcard || wanted.isWildcard { return address.isWildcard == wanted.isWildcard }
+      guard let theirs = theirs.flatMap({ IPAddress($0) }) else { return true }
+      return ours.flatMap { IPAddress($0) } == theirs
+    default: return false
+    }
+  }
+
+  /// By another path, such as /var/run.
+  private static func isSameFile(_ one: String, _ other: String) -> Bool {
+    var first = stat()
+    var second = stat()
+    return stat(one, &first) == 0 && stat(other, &second) == 0
+      && first.st_dev == second.st_dev && first.st_ino == second.st_ino
+  }
+
+  private static func option(_ name: Int32, of descriptor: Int32) -> Int32? {
+    var value: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    return getsockopt(descriptor, SOL_SOCKET, name, &value, &length) == 0 ? value : nil
   }
 
   private static func address(of descriptor: Int32) -> SocketAddress? {
@@ -99,9 +129,12 @@ public struct ListeningSocket: Sendable {
   }
 
   /// Closes the descriptor without touching the path.
-  func closeDescriptor() { Glibc.close(descriptor) }
+  public func closeDescriptor() { Glibc.close(descriptor) }
 
   // MARK: unix
+
+  /// The process has one umask for all its threads.
+  private static let umaskInUse = Mutex(())
 
   private static func openUnix(
     _ path: String, _ address: SocketAddress, mode: UInt32, group: UInt32?, backlog: Int32,
@@ -129,10 +162,11 @@ public struct ListeningSocket: Sendable {
     guard descriptor >= 0 else { throw failure("cannot make a socket", errno) }
     // The socket is made with its mode: a chmod by path could be led elsewhere by whoever else may
     // write to the folder. Until it listens nobody gets in.
-    let oldMask = umask(~mode & 0o777)
-    let bound = withUnixAddress(path) { bind(descriptor, $0, $1) }
-    let bindError = errno
-    umask(oldMask)
+    let (bound, bindError) = umaskInUse.withLock { _ in
+      let oldMask = umask(~mode & 0o777)
+      defer { umask(oldMask) }
+      return (withUnixAddress(path) { bind(descriptor, $0, $1) }, errno)
+    }
     guard bound == 0 else {
       Glibc.close(descriptor)
       throw failure("cannot bind \(path)", bindError)

@@ -74,6 +74,13 @@ public enum MilterRuntime {
     current.withLock { $0?.factory = factory }
   }
 
+  /// Leaves further connections in the backlog, for whoever holds the listening socket next. There
+  /// is no way back.
+  public static func endAccepting() { cmilter_end_accepting() }
+
+  /// Lets the calling thread, which is none of libmilter's, accept connections after that too.
+  public static func acceptAlways() { cmilter_accept_always() }
+
   /// Runs libmilter's loop in the calling thread until it fails; signals never end it.
   ///
   /// Block the signals that the process wants to take itself before the call. After the return

@@ -23,6 +23,7 @@ extension Transaction {
   /// Whether an allowance that is in force ends this module.
   func isAllowedPast(_ module: ConfiguredModule) -> Bool {
     guard module.canBeAllowedPast else { return false }
+    if connection.allowances.isEmpty, allowances.isEmpty { return false }
     return (connection.allowances + allowances).contains { allowance in
       guard allowance.modules.isEmpty || allowance.modules.contains(module.name) else {
         return false

@@ -23,21 +23,27 @@ package enum MacroWishes {
 
 /// The macros that came with one step.
 package struct Macros: Sendable {
-  private var values: [String: MailText] = [:]
+  /// So few that looking through them is faster than hashing.
+  private var values: [(name: String, value: MailText)] = []
 
-  package init(_ values: [String: MailText] = [:]) { self.values = values }
+  package init(_ values: [String: MailText] = [:]) {
+    self.values = values.map { (name: $0.key, value: $0.value) }
+  }
 
   /// Reads those wished for at `stage`.
   package init(_ stage: MacroStage, from mta: borrowing MTA) {
     for name in MacroWishes.byStage[stage] ?? [] {
-      if let value = mta.macro(name) { values[name] = value }
+      if let value = mta.macro(name) { values.append((name, value)) }
     }
   }
 
   /// The value with surrounding blanks cut off (the ancestor found some in `j`), nil when absent or
   /// empty.
   subscript(_ name: String) -> MailText? {
-    guard let value = values[name] else { return nil }
+    guard let value = values.first(where: { $0.name == name })?.value else { return nil }
+    guard value.bytes.first == 0x20 || value.bytes.last == 0x20 else {
+      return value.isEmpty ? nil : value
+    }
     let trimmed = value.bytes.drop { $0 == 0x20 }.reversed().drop { $0 == 0x20 }.reversed()
     return trimmed.isEmpty ? nil : MailText(trimmed)
   }

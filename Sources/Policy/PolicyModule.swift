@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 package import Configuration
+package import Environment
 package import Mail
 package import Milter
 
@@ -26,9 +27,15 @@ package protocol PolicyModule: Sendable {
   static var edits: Actions { get }
   /// Whether an earlier module's `accept` means that this one is not asked.
   static var yieldsToAccept: Bool { get }
+  /// Whether it is asked also where an earlier module accepts or the allow-list ends it, because
+  /// others want what it finds; its refusals are then only recorded.
+  static var informs: Bool { get }
   /// Whether it is about strangers only: not asked for authenticated clients, on
   /// `submission_ports`, and for daemons named in `internal_daemon`.
   static var isForStrangersOnly: Bool { get }
+  /// Whether it may refuse or defer; one that never does need not keep mail waiting while the daemon
+  /// is away.
+  static var canRefuse: Bool { get }
   /// Whether its refusals protect the recipient from harm, so that they also concern
   /// `always_accept`.
   static var isProtective: Bool { get }
@@ -48,6 +55,11 @@ package protocol PolicyModule: Sendable {
   init(_ settings: Settings<Options>, _ services: Services) throws(SetupError)
   /// What `init` found that is no error: a bad line of a list file.
   var warnings: [SetupError] { get }
+  /// Brings up to date what the module knows of the outside: files and DNS. Called about once a
+  /// second, on a thread of its own where it may block until `deadline`.
+  func refresh(by deadline: Deadline)
+  /// What is wrong with that at the moment, a sentence each, for `bmsd status`.
+  var standingFaults: [String] { get }
   /// Called once for each connection, on any thread.
   func makeSession() -> Session
 }
@@ -58,10 +70,14 @@ extension PolicyModule {
   package static var provides: [any Fact.Type] { [] }
   package static var edits: Actions { [] }
   package static var yieldsToAccept: Bool { true }
+  package static var informs: Bool { false }
   package static var isForStrangersOnly: Bool { false }
+  package static var canRefuse: Bool { true }
   package static var isProtective: Bool { false }
   package static var needsStore: Bool { false }
   package var warnings: [SetupError] { [] }
+  package var standingFaults: [String] { [] }
+  package func refresh(by deadline: Deadline) {}
   package var idleStages: Set<Stage> { [] }
   package static var reasons: [String: String] { [:] }
   package static var remedy: Remedy { .allow }

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 package import Configuration
+package import Environment
 package import Milter
 
 /// A module with its settings, ready to make sessions.
@@ -19,8 +20,11 @@ package final class ConfiguredModule: Sendable {
   package let isPolicy: Bool
   let index: Int
   let yieldsToAccept: Bool
+  let informs: Bool
   let isForStrangersOnly: Bool
   let isProtective: Bool
+  /// Whether it may refuse or defer.
+  package let canRefuse: Bool
   /// Whether it keeps state in the database.
   package let needsStore: Bool
   /// Whether its section stands in the file.
@@ -28,6 +32,8 @@ package final class ConfiguredModule: Sendable {
   /// What it found that is no error.
   package let warnings: [SetupError]
   let makeSession: @Sendable () -> any PolicySession
+  let refresh: @Sendable (Deadline) -> Void
+  let standingFaults: @Sendable () -> [String]
 
   init<M: PolicyModule>(
     _ type: M.Type, index: Int, _ configuration: Configuration, _ services: Services
@@ -44,12 +50,16 @@ package final class ConfiguredModule: Sendable {
     stages = Self.stages(of: M.Session.self).subtracting(module.idleStages)
     edits = M.edits
     yieldsToAccept = M.yieldsToAccept
+    informs = M.informs
     isForStrangersOnly = M.isForStrangersOnly
     isProtective = M.isProtective
+    canRefuse = M.canRefuse
     needsStore = M.needsStore
     isPresent = configuration.settings(M.Options.self).isPresent
     warnings = module.warnings
     makeSession = { module.makeSession() }
+    refresh = { module.refresh(by: $0) }
+    standingFaults = { module.standingFaults }
   }
 
   /// Whether `only_to` names all of these recipients, if it names any.
@@ -104,7 +114,8 @@ package final class PolicyPipeline: Sendable {
   let logsHeaders: Bool
   let remembersMessageID: Bool
   let remembersSubject: Bool
-  private let byStage: [Stage: [Int]]
+  /// In the order of stages: asked at every step of every message.
+  private let byStage: [[Int]]
 
   /// Sets up every module, also those that are off, so that a fault shows before it bites.
   ///
@@ -133,11 +144,9 @@ package final class PolicyPipeline: Sendable {
     self.references = references ?? ReferenceSource(services, node: trail.node)
     network = NetworkPolicy(configuration.settings(NetworkOptions.self))
     logsHeaders = configuration.settings(LogOptions.self).headers
-    var byStage: [Stage: [Int]] = [:]
-    for stage in Stage.allCases {
-      byStage[stage] = modules.indices.filter { modules[$0].stages.contains(stage) }
+    byStage = Stage.allCases.map { stage in
+      modules.indices.filter { modules[$0].stages.contains(stage) }
     }
-    self.byStage = byStage
   }
 
   private static func configure<M: PolicyModule>(
@@ -146,7 +155,15 @@ package final class PolicyPipeline: Sendable {
     try ConfiguredModule(type, index: index, configuration, services)
   }
 
-  func modules(at stage: Stage) -> [Int] { byStage[stage] ?? [] }
+  /// Brings up to date what modules know of the outside; may block until `deadline`.
+  package func refresh(by deadline: Deadline) {
+    for module in modules where !deadline.isOver { module.refresh(deadline) }
+  }
+
+  /// What is wrong with that at the moment.
+  package var standingFaults: [String] { modules.flatMap { $0.standingFaults() } }
+
+  func modules(at stage: Stage) -> [Int] { byStage[stage.order] }
 
   /// What is wanted of the MTA.
   ///

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Addressing
 internal import Configuration
 internal import Environment
 package import Mail
@@ -48,11 +49,19 @@ package final class Runner {
     connection.daemonName = macros["{daemon_name}"]
     connection.daemonPort = macros["{daemon_port}"]
     // Sendmail's {daemon_addr} is where it listens, often 0.0.0.0; {if_addr} is where it was reached.
-    connection.daemonAddresses = ["{daemon_addr}", "{if_addr}"].compactMap { macros[$0] }
+    connection.isFromOwnAddress = ["{daemon_addr}", "{if_addr}"].contains { name in
+      peer.ip != nil && macros[name].flatMap(Self.address(of:)) == peer.ip
+    }
     connection.reverseName = macros["{client_ptr}"]
     DecisionLog(self).connected()
     ask(.connect, opening) { session, t in try session.connect?.connect(t) }
     return .proceed
+  }
+
+  private static func address(of own: MailText) -> IPAddress? {
+    // Sendmail writes `IPv6:` before such an address.
+    let text = own.description
+    return IPAddress(text.lowercased().hasPrefix("ipv6:") ? String(text.dropFirst(5)) : text)
   }
 
   package func hello(_ name: MailText) -> MilterReply {
@@ -164,6 +173,7 @@ package final class Runner {
     _ module: ConfiguredModule, _ recipients: [Recipient], _ t: Transaction
   ) -> Bool {
     if module.isForStrangersOnly, isOurUser { return true }
+    if module.informs { return false }
     if t.isAllowedPast(module) { return true }
     guard module.yieldsToAccept else { return false }
     return isAccepted(before: module, recipients)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+package import Access
+package import DNS
 package import Environment
 package import Greylisting
 package import Logging
@@ -22,6 +24,12 @@ package struct Services: Sendable {
   package var bans: BanList?
   /// Who is let through; nil without a database.
   package var allowed: AllowList?
+  /// Who answers questions of DNS.
+  package var resolver: any Resolver = NoResolver()
+  /// How long DNS may take for one message.
+  package var dnsLimit: Duration = .seconds(10)
+  /// The administrator's exceptions; nil where the file names none.
+  package var access: AccessMap?
   /// The log. Modules do not log: the runner writes a line for each verdict.
   package var log: Logger
 

@@ -19,7 +19,21 @@ package enum Stage: String, Sendable, CaseIterable, Comparable {
 
   package static func < (left: Stage, right: Stage) -> Bool { left.order < right.order }
 
-  private var order: Int { Self.allCases.firstIndex(of: self) ?? 0 }
+  /// The place in the order of stages, which is that of the cases.
+  var order: Int {
+    switch self {
+    case .connect: 0
+    case .hello: 1
+    case .sender: 2
+    case .recipient: 3
+    case .data: 4
+    case .header: 5
+    case .endOfHeaders: 6
+    case .body: 7
+    case .message: 8
+    case .finished: 9
+    }
+  }
 
   /// What happens to a module's verdict of this stage.
   package var answeredAt: String {

@@ -40,7 +40,7 @@ final class ConnectionContext {
   var hostName: MailText?
   var daemonName: MailText?
   var daemonPort: MailText?
-  var daemonAddresses: [MailText] = []
+  var isFromOwnAddress = false
   var reverseName: MailText?
   var messageCount = 0
   var authentication: Authentication?
@@ -100,15 +100,7 @@ package final class Transaction {
   /// The name of the MTA's listener, `{daemon_name}`.
   package var daemonName: MailText? { connection.daemonName }
   /// Whether the client is our MTA itself, talking to itself by the machine's public address.
-  package var isFromOwnAddress: Bool {
-    guard let ip = peer.ip else { return false }
-    return connection.daemonAddresses.contains { own in
-      // Sendmail writes `IPv6:` before such an address.
-      let text = own.description
-      return IPAddress(text.lowercased().hasPrefix("ipv6:") ? String(text.dropFirst(5)) : text)
-        == ip
-    }
-  }
+  package var isFromOwnAddress: Bool { connection.isFromOwnAddress }
   /// The PTR name whether or not it leads back to the address, `{client_ptr}`; `peer.hostName` is
   /// the one that does.
   package var reverseName: MailText? { connection.reverseName }

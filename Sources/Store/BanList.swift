@@ -83,6 +83,16 @@ package final class BanList: Sendable {
   /// How many there are, expired ones included until they are purged.
   package var count: Int { list.count }
 
+  /// What keeps the table from being read; nil when it was.
+  package var loadTrouble: StoreTrouble? { list.loadTrouble }
+
+  /// Takes what stands in a database that came in the place of the one before; what was not written
+  /// yet stays.
+  package func reload() throws(StoreTrouble) { try list.reload() }
+
+  /// Lets the next `flush` write everything, into a database that has nothing yet.
+  package func rewrite() { list.rewrite() }
+
   /// Changes that are not in the database yet.
   package var pendingCount: Int { list.pendingCount }
 

@@ -40,6 +40,8 @@ final class PartyList<Table: EntryTable>: Sendable {
     var index = PartyIndex<Entry>()
     var pending: [ListedParty: Change] = [:]
     var isLoaded = false
+    /// Why it could not be read.
+    var loadTrouble: StoreTrouble?
   }
 
   /// A limit for the memory of an attacker's making; some 300 bytes each.
@@ -59,14 +61,46 @@ final class PartyList<Table: EntryTable>: Sendable {
 
   private var now: Int64 { store.time.milliseconds }
 
-  /// Reads the table; what was changed meanwhile stays changed.
+  /// Reads the table in place of what is in memory; what is not written yet stays as it is.
   private func load() throws(StoreTrouble) {
-    let entries = try store.file.read { try Table.load($0) }
+    let entries: [Entry]
+    do {
+      entries = try store.file.read { try Table.load($0) }
+    } catch {
+      state.withLock { $0.loadTrouble = error }
+      throw error
+    }
+    var index = PartyIndex<Entry>()
+    for entry in entries { index[entry.party] = entry }
     state.withLock { state in
-      for entry in entries where state.pending[entry.party] == nil {
-        state.index[entry.party] = entry
+      for (party, change) in state.pending {
+        if case .put(let entry) = change { index[party] = entry } else { index[party] = nil }
       }
+      state.index = index
       state.isLoaded = true
+      state.loadTrouble = nil
+    }
+  }
+
+  /// What keeps the table from being read; nil when it was.
+  var loadTrouble: StoreTrouble? { state.withLock { $0.loadTrouble } }
+
+  /// Takes what stands in a database that came in the place of the one before.
+  func reload() throws(StoreTrouble) {
+    state.withLock { $0.isLoaded = false }
+    try flushing.withLock { _ throws(StoreTrouble) in try load() }
+  }
+
+  /// Lets the next `flush` write everything, into a database that has nothing yet.
+  func rewrite() {
+    for number in 0..<PartyIndex<Entry>.sliceCount {
+      state.withLock { state in
+        for (party, entry) in state.index.slice(number) where state.pending[party] == nil {
+          state.pending[party] = .put(entry)
+        }
+        state.isLoaded = true
+        state.loadTrouble = nil
+      }
     }
   }
 
@@ -87,8 +121,11 @@ final class PartyList<Table: EntryTable>: Sendable {
   /// Everything that has not expired, in order.
   var entries: [Entry] {
     let now = now
-    return state.withLock { Array($0.index.values.values) }.filter { !$0.isOver(now) }
-      .sorted { $0.party < $1.party }
+    var entries: [Entry] = []
+    for number in 0..<PartyIndex<Entry>.sliceCount {
+      entries += state.withLock { $0.index.slice(number) }.values.filter { !$0.isOver(now) }
+    }
+    return entries.sorted { $0.party < $1.party }
   }
 
   /// How many there are, expired ones included until they are purged.
@@ -131,14 +168,21 @@ final class PartyList<Table: EntryTable>: Sendable {
   /// - Returns: how many entries.
   func purge() -> Int {
     let now = now
-    return state.withLock { state in
-      let expired = state.index.values.filter { $0.value.isOver(now) }.keys
-      for party in expired {
-        state.index[party] = nil
-        state.pending[party] = .remove
+    var count = 0
+    for number in 0..<PartyIndex<Entry>.sliceCount {
+      // Found without the lock, and asked again with it: somebody may have changed it meanwhile.
+      let expired = state.withLock { $0.index.slice(number) }.filter { $0.value.isOver(now) }.keys
+      guard !expired.isEmpty else { continue }
+      count += state.withLock { state in
+        let expired = expired.filter { state.index[$0]?.isOver(now) ?? false }
+        for party in expired {
+          state.index[party] = nil
+          state.pending[party] = .remove
+        }
+        return expired.count
       }
-      return expired.count
     }
+    return count
   }
 
   /// Writes what is pending, waiting for each turn no longer than `limit`; what fails stays
@@ -148,6 +192,10 @@ final class PartyList<Table: EntryTable>: Sendable {
   }
 
   private func flushAlone(within limit: Duration) throws(StoreTrouble) {
+    // What is written into a file that nobody will open again is lost.
+    guard store.file.isInPlace else {
+      throw store.file.trouble ?? .other("that its file was removed or replaced")
+    }
     if !state.withLock({ $0.isLoaded }) { try load() }
     while true {
       let batch = state.withLock { Array($0.pending.prefix(Self.step)) }

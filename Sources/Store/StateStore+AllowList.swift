@@ -31,12 +31,15 @@ enum AllowTable: EntryTable {
     try Row.fetchAll(
       db, sql: "SELECT kind, value, since, until, skip, unauthenticated, note FROM allow"
     ).compactMap { row in
-      let skip: String = row["skip"]
-      return ListedParty(kind: row["kind"], value: row["value"]).map {
+      let skip: String = try row.decode(forColumn: "skip")
+      return try ListedParty(
+        kind: row.decode(forColumn: "kind"), value: row.decode(forColumn: "value")
+      ).map {
         AllowEntry(
-          $0, since: row["since"], until: row["until"],
+          $0, since: try row.decode(forColumn: "since"), until: try row.decode(forColumn: "until"),
           skip: skip.split(separator: ",").map(String.init),
-          isUnauthenticated: row["unauthenticated"], note: row["note"])
+          isUnauthenticated: try row.decode(forColumn: "unauthenticated"),
+          note: try row.decode(forColumn: "note"))
       }
     }
   }

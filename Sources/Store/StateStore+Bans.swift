@@ -28,10 +28,14 @@ enum BanTable: EntryTable {
   static func load(_ db: Database) throws -> [Ban] {
     try Row.fetchAll(db, sql: "SELECT kind, value, since, until, reason, reference FROM ban")
       .compactMap { row in
-        ListedParty(kind: row["kind"], value: row["value"]).map {
+        try ListedParty(
+          kind: row.decode(forColumn: "kind"), value: row.decode(forColumn: "value")
+        ).map {
           Ban(
-            $0, since: row["since"], until: row["until"], reason: row["reason"],
-            reference: row["reference"])
+            $0, since: try row.decode(forColumn: "since"),
+            until: try row.decode(forColumn: "until"),
+            reason: try row.decode(forColumn: "reason"),
+            reference: try row.decode(forColumn: "reference"))
         }
       }
   }

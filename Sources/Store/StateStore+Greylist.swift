@@ -107,9 +107,11 @@ extension StateStore: TripletStore {
         ])
       guard let row = rows.first else { throw StoreTrouble.other("nothing about a triplet") }
       let record = TripletRecord(
-        triplet: triplet, first: row[0], last: now, passed: row[1], tries: row[2])
-      return (record, row[3] as Bool)
+        triplet: triplet, first: try row.decode(atIndex: 0), last: now,
+        passed: try row.decode(atIndex: 1), tries: try row.decode(atIndex: 2))
+      return (record, try row.decode(Bool.self, atIndex: 3))
     }
+    if record.tries == 1 { countTriplet() }
     return rule.answer(for: record, at: now, originIsKnown: originIsKnown)
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Environment
 package import Greylisting
 internal import GRDB
 
@@ -79,10 +80,17 @@ extension StateStore {
   private static let columns = "origin, sender, recipient, first, last, passed, tries"
   private static let key = "(origin, sender, recipient)"
 
-  static func record(_ row: Row) -> TripletRecord {
+  private static func record(_ row: Row) throws -> TripletRecord {
     TripletRecord(
-      triplet: Triplet(origin: row[0], sender: row[1], recipient: row[2]),
-      first: row[3], last: row[4], passed: row[5], tries: row[6])
+      triplet: try triplet(row), first: try row.decode(atIndex: 3),
+      last: try row.decode(atIndex: 4), passed: try row.decode(atIndex: 5),
+      tries: try row.decode(atIndex: 6))
+  }
+
+  private static func triplet(_ row: Row) throws -> Triplet {
+    Triplet(
+      origin: try row.decode(atIndex: 0), sender: try row.decode(atIndex: 1),
+      recipient: try row.decode(atIndex: 2))
   }
 
   // MARK: ask
@@ -139,7 +147,10 @@ extension StateStore {
     try file.read { db in
       try Row.fetchOne(
         db, sql: "SELECT passed, last FROM origin WHERE origin = ?", arguments: [origin]
-      ).map { OriginRecord(origin: origin, passed: $0[0], last: $0[1]) }
+      ).map {
+        OriginRecord(
+          origin: origin, passed: try $0.decode(atIndex: 0), last: try $0.decode(atIndex: 1))
+      }
     }
   }
 
@@ -154,18 +165,18 @@ extension StateStore {
             total(passed > 0 AND tries <= passed), total(passed) FROM triplet
           """)
       if let triplets {
-        counts.triplets = triplets[0]
-        counts.waiting = triplets[1]
-        counts.passed = triplets[2]
-        counts.learned = triplets[3]
-        counts.mails = triplets[4]
+        counts.triplets = try triplets.decode(atIndex: 0)
+        counts.waiting = try triplets.decode(atIndex: 1)
+        counts.passed = try triplets.decode(atIndex: 2)
+        counts.learned = try triplets.decode(atIndex: 3)
+        counts.mails = try triplets.decode(atIndex: 4)
       }
       let origins = try Row.fetchOne(
         db, sql: "SELECT count(*), total(? > 0 AND passed >= ?) FROM origin",
         arguments: [autoPass, autoPass])
       if let origins {
-        counts.origins = origins[0]
-        counts.knownOrigins = origins[1]
+        counts.origins = try origins.decode(atIndex: 0)
+        counts.knownOrigins = try origins.decode(atIndex: 1)
       }
       return counts
     }
@@ -211,22 +222,32 @@ extension StateStore {
     _ progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
   ) throws -> Int {
     let (condition, arguments) = filter.condition
-    var keys = try file.read { db in
-      try Row.fetchAll(
-        db, sql: "SELECT origin, sender, recipient FROM triplet WHERE \(condition)",
-        arguments: arguments
-      ).map { Triplet(origin: $0[0], sender: $0[1], recipient: $0[2]) }[...]
-    }
-    let found = keys.count
-    while !keys.isEmpty {
-      let step = keys.prefix(Self.greylistStep)
-      keys = keys.dropFirst(step.count)
+    let total = try countTriplets(filter)
+    var found = 0
+    var cursor = Triplet(origin: "", sender: "", recipient: "")
+    while true {
+      let after = cursor
+      let step = try file.read { db in
+        try Row.fetchAll(
+          db,
+          sql: """
+            SELECT origin, sender, recipient FROM triplet
+            WHERE \(condition) AND \(Self.key) > (?, ?, ?)
+            ORDER BY origin, sender, recipient LIMIT \(Self.greylistStep)
+            """, arguments: arguments + [after.origin, after.sender, after.recipient]
+        ).map(Self.triplet)
+      }
+      guard let last = step.last else { break }
+      cursor = last
+      found += step.count
+      let began = time.monotonic
+      defer { letMailIn(after: time.monotonic - began) }
       try file.write(within: limit) { db in
         for key in step {
           try db.execute(sql: statement, arguments: [key.origin, key.sender, key.recipient])
         }
       }
-      try progress(found - keys.count, found)
+      try progress(found, max(found, total))
     }
     return found
   }
@@ -234,34 +255,40 @@ extension StateStore {
   /// Forgets what no rule needs: triplets that may no longer retry, those not seen for `retain`,
   /// and origins not seen for as long. `limit` is for each step of 500 rows.
   ///
-  /// `progress` gets how many rows were looked at and how many went. Returns how many went.
+  /// `progress` gets how many rows were looked at and how many went.
   @discardableResult
   package func purgeGreylist(
     by rule: TripletRule, at now: Int64, within limit: Duration,
     progress: (_ seen: Int, _ gone: Int) throws -> Void = { _, _ in }
-  ) throws -> Int {
-    var seen = 0
-    var gone = 0
+  ) throws -> GreylistPurge {
+    var sum = GreylistPurge()
+    let before = estimatedTriplets
     var start: Triplet? = Triplet(origin: "", sender: "", recipient: "")
-    let isOver = """
-      (last + \(rule.retain) < \(now) OR (passed = 0 AND first + \(rule.expire) <= \(now)))
-      """
+    let isOver = "(last + ? < ? OR (passed = 0 AND first + ? <= ?))"
+    let times: StatementArguments = [rule.retain, now, rule.expire, now]
     while let from = start {
-      let (rows, end, hasOld) = try file.read { db in
+      let (rows, end) = try file.read { db in
         let rows = try Row.fetchAll(
           try db.cachedStatement(
             sql: """
-              SELECT origin, sender, recipient, \(isOver) FROM triplet
+              SELECT \(Self.columns), \(isOver) FROM triplet
               WHERE \(Self.key) > (?, ?, ?)
               ORDER BY origin, sender, recipient LIMIT \(Self.greylistStep)
-              """), arguments: [from.origin, from.sender, from.recipient])
-        let end = rows.last.map { Triplet(origin: $0[0], sender: $0[1], recipient: $0[2]) }
-        return (rows.count, end, rows.contains { $0[3] })
+              """), arguments: times + [from.origin, from.sender, from.recipient])
+        return (
+          try rows.map {
+            (record: try Self.record($0), isOver: try $0.decode(Bool.self, atIndex: 7))
+          },
+          try rows.last.map(Self.triplet)
+        )
       }
       guard let end else { break }
-      if hasOld {
+      for row in rows where !row.isOver { sum.ages.count(row.record, at: now) }
+      if rows.contains(where: \.isOver) {
+        let began = time.monotonic
+        defer { letMailIn(after: time.monotonic - began) }
         // Asked again under the lock: a row may have been seen meanwhile.
-        gone += try file.writeStatement(within: limit) { db in
+        sum.gone += try file.writeStatement(within: limit) { db in
           try db.execute(
             sql: """
               DELETE FROM triplet
@@ -269,31 +296,51 @@ extension StateStore {
               """,
             arguments: [
               from.origin, from.sender, from.recipient, end.origin, end.sender, end.recipient,
-            ])
+            ] + times)
           return db.changesCount
         }
       }
-      seen += rows
-      try progress(seen, gone)
-      start = rows == Self.greylistStep ? end : nil
+      sum.seen += rows.count
+      try progress(sum.seen, sum.gone)
+      start = rows.count == Self.greylistStep ? end : nil
     }
-    try purgeOrigins(notSince: now - rule.retain, within: limit)
-    return gone
+    // Those that came meanwhile are counted twice at most.
+    countTriplet(sum.seen - sum.gone - before)
+    try purgeOrigins(notSince: now &- rule.retain, within: limit)
+    return sum
   }
 
   private func purgeOrigins(
     notSince oldest: Int64, within limit: Duration
   ) throws(StoreTrouble) {
-    var count = Self.greylistStep
-    while count == Self.greylistStep {
-      count = try file.writeStatement(within: limit) { db in
-        try db.execute(
-          sql: """
-            DELETE FROM origin WHERE origin IN (
-              SELECT o.origin FROM origin AS o WHERE o.last < ? LIMIT \(Self.greylistStep))
-            """, arguments: [oldest])
-        return db.changesCount
+    var cursor = ""
+    while true {
+      let after = cursor
+      let (end, isLast, hasOld) = try file.read { db in
+        let rows = try Row.fetchAll(
+          try db.cachedStatement(
+            sql: """
+              SELECT origin, last < ? FROM origin WHERE origin > ?
+              ORDER BY origin LIMIT \(Self.greylistStep)
+              """), arguments: [oldest, after])
+        return (
+          try rows.last.map { try $0.decode(String.self, atIndex: 0) },
+          rows.count < Self.greylistStep,
+          try rows.contains { try $0.decode(Bool.self, atIndex: 1) }
+        )
       }
+      guard let end else { return }
+      if hasOld {
+        let began = time.monotonic
+        defer { letMailIn(after: time.monotonic - began) }
+        try file.writeStatement(within: limit) { db in
+          try db.execute(
+            sql: "DELETE FROM origin WHERE origin > ? AND origin <= ? AND last < ?",
+            arguments: [after, end, oldest])
+        }
+      }
+      guard !isLast else { return }
+      cursor = end
     }
   }
 }

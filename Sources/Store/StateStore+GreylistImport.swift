@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Environment
 package import Greylisting
 internal import GRDB
 
@@ -33,7 +34,7 @@ extension StateStore {
   ///
   /// A triplet that is known already keeps the earlier beginning and the higher counts, so an
   /// import can be repeated. Commits every 500 lines, each within `limit`, and calls `progress`
-  /// after each; what was committed stays when a later step fails.
+  /// after each; lets mail in between; what was committed stays when a later step fails.
   package func importTriplets(
     by rule: TripletRule, at now: Int64, within limit: Duration,
     progress: (GreylistImport) -> Void = { _ in }, _ next: () throws -> ImportedLine?
@@ -74,6 +75,8 @@ extension StateStore {
     _ records: [TripletRecord], at now: Int64, within limit: Duration
   ) throws(StoreTrouble) {
     guard !records.isEmpty else { return }
+    let began = time.monotonic
+    defer { letMailIn(after: time.monotonic - began) }
     try file.write(within: limit) { db in
       let statement = try db.cachedStatement(
         sql: """
@@ -138,7 +141,7 @@ package final class AncestorGreylist {
       }
     }
     guard let row = rows.popLast() else { return nil }
-    place = row[0]
+    do { place = try row.decode(atIndex: 0) } catch { throw StoreTrouble(error) }
     guard let first = Self.number(row, 4), let last = Self.number(row, 5),
       let count = Self.number(row, 6)
     else { return .fault("row \(place): a time or count is not a number") }

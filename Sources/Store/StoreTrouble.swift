@@ -17,8 +17,8 @@ package enum StoreTrouble: Error, Equatable, CustomStringConvertible {
   case damaged(String)
   /// Written by a later version of bmsd.
   case newer(path: String)
-  /// Another daemon has it.
-  case inUse(path: String)
+  /// Another process has it; `by` says which.
+  case inUse(path: String, by: String)
   /// The last attempt failed so; the next probe is not due yet.
   case failing(String)
   /// Anything else that SQLite or the system says.
@@ -27,6 +27,10 @@ package enum StoreTrouble: Error, Equatable, CustomStringConvertible {
   package init(_ error: any Error) {
     if let trouble = error as? StoreTrouble {
       self = trouble
+      return
+    }
+    if error is RowDecodingError {
+      self = .damaged("a row holds what bmsd does not write there")
       return
     }
     guard let error = error as? DatabaseError else {
@@ -52,8 +56,8 @@ package enum StoreTrouble: Error, Equatable, CustomStringConvertible {
     case .newer(let path):
       "\(path) was written by a later version of bmsd; install that version, or go back to the "
         + "copy \(path).vN that it left"
-    case .inUse(let path):
-      "another bmsd runs on \(path), and two daemons must not share a database"
+    case .inUse(let path, let holder):
+      "\(holder) uses \(path), and two daemons must not share a database"
     case .failing(let text): "the database failed a moment ago and is not asked again yet: \(text)"
     case .other(let text): "the database says \(text)"
     }

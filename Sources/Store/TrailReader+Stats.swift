@@ -64,12 +64,12 @@ extension TrailReader {
           FROM entry WHERE time >= ?
           """, arguments: [since])
       if let row {
-        stats.entries = row["entries"]
-        stats.first = row["first"]
-        stats.last = row["last"]
-        stats.acceptedRecipients = row["accepted"]
-        stats.refusedRecipients = row["refused"]
-        stats.bytes = row["bytes"]
+        stats.entries = try row.decode(forColumn: "entries")
+        stats.first = try row.decode(forColumn: "first")
+        stats.last = try row.decode(forColumn: "last")
+        stats.acceptedRecipients = try row.decode(forColumn: "accepted")
+        stats.refusedRecipients = try row.decode(forColumn: "refused")
+        stats.bytes = try row.decode(forColumn: "bytes")
       }
       stats.endings = try Row.fetchAll(
         db,
@@ -77,7 +77,7 @@ extension TrailReader {
           SELECT ending, count(*) AS n FROM entry WHERE time >= ?
           GROUP BY ending ORDER BY n DESC, ending
           """, arguments: [since]
-      ).map { ($0["ending"], $0["n"]) }
+      ).map { (try $0.decode(forColumn: "ending"), try $0.decode(forColumn: "n")) }
       stats.verdicts = try Row.fetchAll(
         db,
         sql: """
@@ -90,8 +90,9 @@ extension TrailReader {
           """, arguments: [since]
       ).map {
         TrailStats.Count(
-          module: $0["module"], verdict: $0["verdict"], code: $0["code"],
-          isEnforced: $0["enforced"], count: $0["n"])
+          module: try $0.decode(forColumn: "module"), verdict: try $0.decode(forColumn: "verdict"),
+          code: try $0.decode(forColumn: "code"),
+          isEnforced: try $0.decode(forColumn: "enforced"), count: try $0.decode(forColumn: "n"))
       }
       stats.times = try Self.times(db, since)
       stats.wouldRefuse = try Row.fetchAll(
@@ -104,7 +105,9 @@ extension TrailReader {
             AND verdict NOT IN ('proceed', 'accept')))
           GROUP BY domain ORDER BY n DESC, domain LIMIT 20
           """, arguments: [since]
-      ).map { ($0["domain"] ?? "", $0["n"]) }
+      ).map {
+        (try $0.decode(String?.self, forColumn: "domain") ?? "", try $0.decode(forColumn: "n"))
+      }
       stats.lost =
         try Int.fetchOne(
           db, sql: "SELECT coalesce(sum(count), 0) FROM loss WHERE until >= ?",
@@ -138,10 +141,12 @@ extension TrailReader {
         WHERE time >= ? ORDER BY stage, module, duration
         """, arguments: [since])
     while let row = try rows.next() {
-      let next: (stage: String, module: String) = (row["stage"], row["module"])
+      let next: (stage: String, module: String) = (
+        try row.decode(forColumn: "stage"), try row.decode(forColumn: "module")
+      )
       if next != key { end() }
       key = next
-      durations.append(row["duration"])
+      durations.append(try row.decode(forColumn: "duration"))
     }
     end()
     return times

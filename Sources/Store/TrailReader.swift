@@ -170,7 +170,9 @@ package final class TrailReader: Sendable {
   package func losses() throws(StoreTrouble) -> [TrailLoss] {
     try read { db in
       try Row.fetchAll(db, sql: "SELECT * FROM loss ORDER BY id").map {
-        TrailLoss(from: $0["from"], until: $0["until"], count: $0["count"], why: $0["why"])
+        TrailLoss(
+          from: try $0.decode(forColumn: "from"), until: try $0.decode(forColumn: "until"),
+          count: try $0.decode(forColumn: "count"), why: try $0.decode(forColumn: "why"))
       }
     }
   }
@@ -179,33 +181,35 @@ package final class TrailReader: Sendable {
 
   private static func entry(_ row: Row, _ db: Database) throws -> TrailEntry {
     var entry = TrailEntry()
-    entry.id = row["id"]
-    entry.reference = row["reference"]
-    entry.time = row["time"]
-    entry.node = row["node"]
-    entry.client = TrailSchema.text(row, "client") ?? ""
-    entry.clientName = TrailSchema.text(row, "client_name") ?? ""
-    entry.hello = TrailSchema.text(row, "hello")
-    entry.user = TrailSchema.text(row, "user")
-    entry.daemonName = TrailSchema.text(row, "daemon_name")
-    entry.daemonPort = TrailSchema.text(row, "daemon_port")
-    entry.sender = TrailSchema.text(row, "sender")
-    entry.queueID = TrailSchema.text(row, "queue_id")
-    entry.messageID = TrailSchema.text(row, "message_id")
-    entry.subject = TrailSchema.text(row, "subject")
-    entry.acceptedRecipients = row["accepted"]
-    entry.refusedRecipients = row["refused_recipients"]
-    entry.unknownRecipients = row["unknown_recipients"]
-    entry.ending = row["ending"]
-    entry.reply = row["reply"]
-    entry.size = row["size"]
-    entry.droppedDecisions = row["dropped_decisions"]
+    entry.id = try row.decode(forColumn: "id")
+    entry.reference = try row.decode(forColumn: "reference")
+    entry.time = try row.decode(forColumn: "time")
+    entry.node = try row.decode(forColumn: "node")
+    entry.client = try TrailSchema.text(row, "client") ?? ""
+    entry.clientName = try TrailSchema.text(row, "client_name") ?? ""
+    entry.hello = try TrailSchema.text(row, "hello")
+    entry.user = try TrailSchema.text(row, "user")
+    entry.daemonName = try TrailSchema.text(row, "daemon_name")
+    entry.daemonPort = try TrailSchema.text(row, "daemon_port")
+    entry.sender = try TrailSchema.text(row, "sender")
+    entry.queueID = try TrailSchema.text(row, "queue_id")
+    entry.messageID = try TrailSchema.text(row, "message_id")
+    entry.subject = try TrailSchema.text(row, "subject")
+    entry.acceptedRecipients = try row.decode(forColumn: "accepted")
+    entry.refusedRecipients = try row.decode(forColumn: "refused_recipients")
+    entry.unknownRecipients = try row.decode(forColumn: "unknown_recipients")
+    entry.ending = try row.decode(forColumn: "ending")
+    entry.reply = try row.decode(forColumn: "reply")
+    entry.size = try row.decode(forColumn: "size")
+    entry.droppedDecisions = try row.decode(forColumn: "dropped_decisions")
     for row in try rows("recipient", of: entry.id, db) {
-      entry.recipients.append(TrailSchema.text(row, "address") ?? "")
+      entry.recipients.append(try TrailSchema.text(row, "address") ?? "")
     }
     entry.decisions = try rows("decision", of: entry.id, db).map(decision)
     entry.edits = try rows("edit", of: entry.id, db).map {
-      TrailEdit(kind: $0["kind"], value: TrailSchema.text($0, "value"), isMade: $0["made"])
+      TrailEdit(
+        kind: try $0.decode(forColumn: "kind"), value: try TrailSchema.text($0, "value"),
+        isMade: try $0.decode(forColumn: "made"))
     }
     return entry
   }
@@ -216,21 +220,21 @@ package final class TrailReader: Sendable {
     return try Row.fetchAll(statement, arguments: [entry])
   }
 
-  private static func decision(_ row: Row) -> TrailDecision {
+  private static func decision(_ row: Row) throws -> TrailDecision {
     var decision = TrailDecision()
-    decision.stage = row["stage"]
-    decision.module = row["module"]
-    decision.mode = row["mode"]
-    decision.verdict = row["verdict"]
-    decision.effect = row["effect"]
-    decision.reply = row["reply"]
-    decision.code = row["code"]
-    decision.detail = row["detail"]
-    decision.option = row["option"]
-    decision.place = row["place"]
-    decision.recipient = TrailSchema.text(row, "recipient")
-    decision.note = row["note"]
-    decision.duration = row["duration"]
+    decision.stage = try row.decode(forColumn: "stage")
+    decision.module = try row.decode(forColumn: "module")
+    decision.mode = try row.decode(forColumn: "mode")
+    decision.verdict = try row.decode(forColumn: "verdict")
+    decision.effect = try row.decode(forColumn: "effect")
+    decision.reply = try row.decode(forColumn: "reply")
+    decision.code = try row.decode(forColumn: "code")
+    decision.detail = try row.decode(forColumn: "detail")
+    decision.option = try row.decode(forColumn: "option")
+    decision.place = try row.decode(forColumn: "place")
+    decision.recipient = try TrailSchema.text(row, "recipient")
+    decision.note = try row.decode(forColumn: "note")
+    decision.duration = try row.decode(forColumn: "duration")
     return decision
   }
 }

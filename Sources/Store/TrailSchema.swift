@@ -65,27 +65,9 @@ enum TrailSchema {
     return migrator
   }
 
-  /// What stands for a peer's bytes, cut to `TrailEntry.Limit.field`.
-  static func value(_ text: MailText?) -> DatabaseValue {
-    guard let text else { return .null }
-    let bytes = text.bytes.prefix(TrailEntry.Limit.field)
-    if !bytes.contains(0), let string = String(validating: bytes, as: UTF8.self) {
-      return string.databaseValue
-    }
-    return DatabaseValue(value: Data(bytes)) ?? .null
-  }
-
-  /// Text of our own, cut to the same length, at a character's border.
-  static func value(_ text: String?) -> DatabaseValue {
-    guard let text else { return .null }
-    guard text.utf8.count > TrailEntry.Limit.field else { return text.databaseValue }
-    // The first bytes may end within a character, which then reads as a replacement character.
-    return String(decoding: text.utf8.prefix(TrailEntry.Limit.field), as: UTF8.self).databaseValue
-  }
-
   /// The bytes of a column.
-  static func text(_ row: Row, _ column: String) -> MailText? {
-    let value: DatabaseValue = row[column]
+  static func text(_ row: Row, _ column: String) throws -> MailText? {
+    let value: DatabaseValue = try row.decode(forColumn: column)
     switch value.storage {
     case .string(let text): return MailText(text)
     case .blob(let data): return MailText(data)

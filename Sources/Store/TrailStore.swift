@@ -5,85 +5,69 @@ package import Environment
 internal import GRDB
 internal import Glibc
 internal import Mail
-internal import Synchronization
 
 /// `trail.db`: what was decided, and why. The daemon's one background thread writes it.
 ///
 /// It may be deleted at any time. A file that was removed or replaced is made anew before the next
-/// write; one that is damaged, foreign or of a later version is moved aside to `PATH.aside` (the
-/// last one only), because no decision waits for it.
+/// write; one that is damaged, foreign or of a later version is moved aside, because no decision
+/// waits for it: to `PATH.aside`, the next ones to `PATH.aside.2` up to `.5`, and the last of these
+/// is overwritten.
 package final class TrailStore: Sendable {
   package let path: String
-  private let time: any TimeSource
-  private let current: Mutex<SQLiteFile>
+  private let current: SQLiteFile
 
   /// How long a write waits for its turn; on a thread of its own nothing else waits with it.
   private static let patience = Duration.seconds(1)
+  /// The most files that are kept aside.
+  private static let maximumAside = 5
+
+  /// New rows go to the ends of tables and of most indexes: few pages are asked for again.
+  private static let cache = 4 << 20
 
   /// Opens or creates the file. Throws when its folder cannot be written or another process holds
   /// the lock.
   package init(path: String, time: any TimeSource) throws(StoreTrouble) {
     self.path = path
-    self.time = time
-    current = Mutex(try Self.open(path, time))
-  }
-
-  private static func open(_ path: String, _ time: any TimeSource) throws(StoreTrouble)
-    -> SQLiteFile
-  {
-    if access(path, F_OK) != 0 { removeCompanions(path) }
-    makePrivate(path)
+    let open = { () throws(StoreTrouble) in
+      try SQLiteFile(
+        path: path, migrator: TrailSchema.migrator, time: time, cache: Self.cache)
+    }
     do {
-      return try SQLiteFile(path: path, migrator: TrailSchema.migrator, time: time)
+      current = try open()
     } catch {
-      guard error.makesFileUseless else { throw error }
-      guard rename(path, "\(path).aside") == 0 else { throw error }
-      removeCompanions(path)
-      makePrivate(path)
-      return try SQLiteFile(path: path, migrator: TrailSchema.migrator, time: time)
+      guard error.makesFileUseless, Self.moveAside(path) else { throw error }
+      current = try open()
     }
   }
 
-  /// Makes the file before SQLite does, whose companions take its mode: who writes to whom is not
-  /// for everybody. What is wrong with the place SQLite will say.
-  private static func makePrivate(_ path: String) {
-    let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
-    if descriptor >= 0 { Glibc.close(descriptor) }
-  }
-
-  /// A log of another file's pages must not be replayed into a new one.
-  private static func removeCompanions(_ path: String) {
-    unlink("\(path)-wal")
-    unlink("\(path)-shm")
+  /// - Returns: whether the path is free now.
+  private static func moveAside(_ path: String) -> Bool {
+    let names = ["\(path).aside"] + (2...maximumAside).map { "\(path).aside.\($0)" }
+    guard let name = names.first(where: { access($0, F_OK) != 0 }) ?? names.last else {
+      return false
+    }
+    return rename(path, name) == 0
   }
 
   /// The file as it stands at the path now.
   private func file() throws(StoreTrouble) -> SQLiteFile {
-    let file = current.withLock { $0 }
-    guard !file.isInPlace else { return file }
-    return try reopen(file)
-  }
-
-  private func reopen(_ old: SQLiteFile) throws(StoreTrouble) -> SQLiteFile {
-    old.close()
-    // SQLite leaves the log of a file that was moved: its pages would be replayed into the new one.
-    Self.removeCompanions(path)
-    let new = try Self.open(path, time)
-    current.withLock { $0 = new }
-    return new
+    do {
+      _ = try current.follow(within: Self.patience)
+    } catch {
+      guard error.makesFileUseless, Self.moveAside(path) else { throw error }
+      _ = try current.follow(within: Self.patience)
+    }
+    return current
   }
 
   /// Runs a write, once more on a new file when this one turns out to be useless.
   private func write<T>(_ body: (Database) throws -> T) throws(StoreTrouble) -> T {
-    let file = try file()
     do {
-      return try file.write(within: Self.patience, body)
+      return try file().write(within: Self.patience, body)
     } catch {
-      guard error.makesFileUseless else { throw error }
-      file.close()
-      guard rename(path, "\(path).aside") == 0 else { throw error }
-      Self.removeCompanions(path)
-      return try reopen(file).write(within: Self.patience, body)
+      // What cannot be moved stays open: it may yet take the next write.
+      guard error.makesFileUseless, Self.moveAside(path) else { throw error }
+      return try file().write(within: Self.patience, body)
     }
   }
 
@@ -155,16 +139,14 @@ package final class TrailStore: Sendable {
 
   /// Moves what was written from the log into the file, so that the file shrinks on disk too.
   package func checkpoint() throws(StoreTrouble) {
-    try file().writeStatement(within: Self.patience) { db in
-      _ = try db.checkpoint(.passive)
-    }
+    try file().checkpoint(within: Self.patience)
   }
 
   /// What is wrong at the moment; nil when all is well.
-  package var trouble: StoreTrouble? { current.withLock { $0.trouble } }
+  package var trouble: StoreTrouble? { current.trouble }
 
   /// Closes; nothing may be written afterwards.
-  package func close() { current.withLock { $0.close() } }
+  package func close() { current.close() }
 }
 
 extension StoreTrouble {
@@ -204,33 +186,66 @@ enum TrailInsert {
   private static let editSQL = "INSERT INTO edit VALUES (?, ?, ?, ?, ?)"
 
   static func insert(_ entry: TrailEntry, _ db: Database) throws {
-    let value: (MailText?) -> DatabaseValue = { TrailSchema.value($0) }
-    let text: (String?) -> DatabaseValue = { TrailSchema.value($0) }
-    try db.cachedStatement(sql: entrySQL).execute(arguments: [
-      entry.reference, entry.time, entry.isRefused, entry.ending, entry.node,
-      value(entry.client), value(entry.clientName), value(entry.hello), value(entry.user),
-      value(entry.daemonName), value(entry.daemonPort), value(entry.sender), value(entry.queueID),
-      value(entry.messageID), value(entry.subject), entry.acceptedRecipients,
-      entry.refusedRecipients, entry.unknownRecipients, text(entry.reply), entry.size,
-      entry.droppedDecisions,
-    ])
+    try insertEntry(entry, db)
     let id = db.lastInsertedRowID
-    let recipients = try db.cachedStatement(sql: recipientSQL)
+    var recipients = RowInsert(try db.cachedStatement(sql: recipientSQL))
     for (number, address) in entry.recipients.prefix(TrailEntry.Limit.recipients).enumerated() {
-      try recipients.execute(arguments: [id, number, value(address)])
+      recipients.bind(id)
+      recipients.bind(number)
+      recipients.bind(address)
+      try recipients.write()
     }
-    let decisions = try db.cachedStatement(sql: decisionSQL)
+    var decisions = RowInsert(try db.cachedStatement(sql: decisionSQL))
     for (number, decision) in entry.decisions.enumerated() {
-      try decisions.execute(arguments: [
-        id, number, decision.stage, decision.module, decision.mode, decision.verdict,
-        decision.effect, text(decision.reply), decision.code, text(decision.detail),
-        decision.option, decision.place, value(decision.recipient), text(decision.note),
-        decision.duration,
-      ])
+      decisions.bind(id)
+      decisions.bind(number)
+      for text in [
+        decision.stage, decision.module, decision.mode, decision.verdict, decision.effect,
+      ] {
+        decisions.bind(text)
+      }
+      for text in [
+        decision.reply, decision.code, decision.detail, decision.option, decision.place,
+      ] {
+        decisions.bind(text)
+      }
+      decisions.bind(decision.recipient)
+      decisions.bind(decision.note)
+      decisions.bind(decision.duration)
+      try decisions.write()
     }
-    let edits = try db.cachedStatement(sql: editSQL)
+    guard !entry.edits.isEmpty else { return }
+    var edits = RowInsert(try db.cachedStatement(sql: editSQL))
     for (number, edit) in entry.edits.enumerated() {
-      try edits.execute(arguments: [id, number, text(edit.kind), value(edit.value), edit.isMade])
+      edits.bind(id)
+      edits.bind(number)
+      edits.bind(edit.kind)
+      edits.bind(edit.value)
+      edits.bind(edit.isMade ? 1 : 0)
+      try edits.write()
     }
+  }
+
+  /// In the order of `columns`.
+  private static func insertEntry(_ entry: TrailEntry, _ db: Database) throws {
+    var row = RowInsert(try db.cachedStatement(sql: entrySQL))
+    row.bind(entry.reference)
+    row.bind(entry.time)
+    row.bind(entry.isRefused ? 1 : 0)
+    row.bind(entry.ending)
+    row.bind(entry.node)
+    for text in [
+      entry.client, entry.clientName, entry.hello, entry.user, entry.daemonName, entry.daemonPort,
+      entry.sender, entry.queueID, entry.messageID, entry.subject,
+    ] {
+      row.bind(text)
+    }
+    for count in [entry.acceptedRecipients, entry.refusedRecipients, entry.unknownRecipients] {
+      row.bind(count)
+    }
+    row.bind(entry.reply)
+    row.bind(entry.size)
+    row.bind(entry.droppedDecisions)
+    try row.write()
   }
 }

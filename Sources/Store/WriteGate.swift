@@ -36,9 +36,7 @@ package final class WriteGate: Sendable {
   /// `limit`, else what `body` throws, as `StoreTrouble`.
   package func run<T>(within limit: Duration, _ body: () throws -> T) throws(StoreTrouble) -> T {
     let isProbe = try checkFailure()
-    let (seconds, attoseconds) = limit.components
-    let nanoseconds = Int(clamping: seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
-    guard turn.wait(timeout: .now() + .nanoseconds(max(0, nanoseconds))) == .success else {
+    guard waitForTurn(limit) else {
       // The writer ahead is stuck: nobody else need wait as long to learn it.
       note(.busy)
       throw StoreTrouble.busy
@@ -56,6 +54,26 @@ package final class WriteGate: Sendable {
       throw trouble
     }
   }
+
+  /// Runs `body` alone, whatever failed before, and keeps to itself how that ends: for what looks
+  /// after the file.
+  ///
+  /// Throws `busy` when the turn did not come within `limit`, else what `body` throws.
+  func alone<T>(within limit: Duration, _ body: () throws -> T) throws(StoreTrouble) -> T {
+    guard waitForTurn(limit) else { throw .busy }
+    defer { turn.signal() }
+    do { return try body() } catch { throw StoreTrouble(error) }
+  }
+
+  private func waitForTurn(_ limit: Duration) -> Bool {
+    // A day is as good as for ever, and no sum overflows.
+    let (seconds, attoseconds) = min(max(limit, .zero), .seconds(86_400)).components
+    let nanoseconds = Int(seconds) * 1_000_000_000 + Int(attoseconds / 1_000_000_000)
+    return turn.wait(timeout: .now() + .nanoseconds(nanoseconds)) == .success
+  }
+
+  /// Forgets the last failure: what caused it is gone.
+  func forgive() { failure.withLock { $0 = nil } }
 
   /// Notes a failure met outside `run`, such as too little space.
   package func note(_ trouble: StoreTrouble) {

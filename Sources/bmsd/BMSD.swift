@@ -21,6 +21,7 @@ struct BMSD: ParsableCommand {
       Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, MimeCommand.self,
       Status.self, Reload.self,
       Log.self, Explain.self, Stats.self, GreylistCommand.self, BanCommand.self, Allow.self,
+      AccessCommand.self, SPFCommand.self, DNSCommand.self,
     ])
 
   static func main() {
@@ -35,7 +36,7 @@ struct BMSD: ParsableCommand {
   }
 
   /// A redirected output that could not be written must not look like a success.
-  private static func flushOutput() throws {
+  static func flushOutput() throws {
     guard fflush(nil) == 0 else {
       Terminal.error("bmsd: the output could not be written: \(String(cString: strerror(errno)))")
       throw ExitCode(EX_IOERR)

@@ -38,7 +38,7 @@ final class DaemonAccess {
     let take = { (data: Data) in try row(try JSONDecoder().decode(Row.self, from: data)) }
     let end: ControlEnd
     do {
-      let client = try ControlClient(path: socketPath)
+      let client = try connect()
       end = try client.ask(request, row: take)
     } catch let unreachable as ControlClient.Unreachable {
       switch unreachable {
@@ -65,16 +65,37 @@ final class DaemonAccess {
 
   /// What the running daemon knows of a message that is not in the trail yet; nil also where it
   /// cannot be asked.
-  func unwritten(_ reference: Reference) -> TrailEntry? {
-    guard let client = try? ControlClient(path: socketPath) else { return nil }
+  func unwritten(_ name: String) -> TrailEntry? {
+    guard let client = try? connect() else { return nil }
     var entry: TrailEntry?
-    _ = client.ask(AdministrationRequest.unwritten(reference.description)) { data in
+    _ = client.ask(AdministrationRequest.unwritten(name)) { data in
       entry = try? JSONDecoder().decode(TrailEntry.self, from: data)
     }
     return entry
   }
 
   private struct NoRow: Codable {}
+
+  /// The running daemon listens where the file said that it began with: that is the last good one
+  /// where the file was changed since, or spoilt.
+  private func connect() throws(ControlClient.Unreachable) -> ControlClient {
+    do {
+      return try ControlClient(path: socketPath)
+    } catch {
+      guard error == .notRunning, let known = lastGoodSocketPath, known != socketPath else {
+        throw error
+      }
+      return try ControlClient(path: known)
+    }
+  }
+
+  private var lastGoodSocketPath: String? {
+    guard let path = LastGoodFile.path(configuration), access(path, R_OK) == 0 else { return nil }
+    let good = Configuration.load(
+      path: path, sections: sections, coming: comingSections,
+      read: { try SystemFiles().read($0) })
+    return good.settings(ControlOptions.self).socket.path
+  }
 
   private var socketPath: String { configuration.settings(ControlOptions.self).socket.path }
 
@@ -105,15 +126,16 @@ final class DaemonAccess {
           "\(path): \(String(cString: strerror(code)))\(hint)")
       }
     }
-    if ProcessLock.isHeld(path: path) {
-      throw Self.failure(
-        EX_UNAVAILABLE,
-        "a daemon uses \(path), but nothing listens at \(socketPath): is --config its file?")
-    }
     let time = SystemTime()
     try Rights.becomeOwner(ofFolderOf: path)
     do {
-      return Administration(try Memory.open(configuration, time: time), time, configuration)
+      // A daemon that starts meanwhile waits, or it would not know what is changed here.
+      let memory = try Memory.open(configuration, time: time, isAlone: true)
+      return Administration(memory, time, configuration)
+    } catch .inUse(_, let holder) {
+      throw Self.failure(
+        EX_UNAVAILABLE,
+        "\(holder) uses \(path), but nothing listens at \(socketPath): is --config its file?")
     } catch {
       throw Self.failure(
         error == .readOnly ? EX_NOPERM : EX_UNAVAILABLE,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import DNS
 internal import ArgumentParser
 internal import BMSDaemon
 internal import Configuration
@@ -104,10 +105,15 @@ indirect enum JSONValue {
 }
 
 extension ConfigFile {
-  /// Reads and proves the file without a log; used by every command but `run`.
-  func setup(trail: any DecisionTrail = MemoryTrail(capacity: 0)) -> Setup {
-    Setup(path: path, files: SystemFiles()) { _ in
-      .system(log: Logger(label: "bmsd") { _ in SwiftLogNoOpLogHandler() }, trail: trail)
+  /// Reads and proves the file without a log; used by every command but `run`. Names are asked of
+  /// `resolver`, else of whom the file says.
+  func setup(
+    trail: any DecisionTrail = MemoryTrail(capacity: 0), resolver: (any Resolver)? = nil
+  ) -> Setup {
+    Setup(path: path, files: SystemFiles()) { configuration in
+      .system(
+        log: Logger(label: "bmsd") { _ in SwiftLogNoOpLogHandler() }, trail: trail,
+        resolver: resolver ?? ConfiguredResolver(configuration))
     }
   }
 
@@ -115,9 +121,9 @@ extension ConfigFile {
   ///
   /// - Throws: exit 78 after the faults are printed.
   func provedPipeline(
-    trail: any DecisionTrail = MemoryTrail(capacity: 0)
+    trail: any DecisionTrail = MemoryTrail(capacity: 0), resolver: (any Resolver)? = nil
   ) throws -> (setup: Setup, pipeline: PolicyPipeline) {
-    let setup = setup(trail: trail)
+    let setup = setup(trail: trail, resolver: resolver)
     guard let pipeline = setup.pipeline else {
       for fault in setup.faults { Terminal.error(fault.description) }
       throw ExitCode(EX_CONFIG)

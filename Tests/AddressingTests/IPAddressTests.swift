@@ -139,7 +139,7 @@ import Testing
     } throws: { "\($0)".contains(reason) }
   }
 
-  @Test func hostileGlobIsQuick() throws {
+  @Test("fault 52: a hostile glob is quick") func hostileGlobIsQuick() throws {
     let glob = String(repeating: "*1", count: 30) + "*2"
     let list = try NetworkList(items: [glob])
     #expect(!list.contains(try #require(IPAddress("111.111.111.111"))))

@@ -25,7 +25,7 @@ struct AdministrationTests {
         faults: faults)
     }
     var unwritten: TrailEntry?
-    func unwritten(_ reference: Reference) -> TrailEntry? { unwritten }
+    func unwritten(_ name: String) -> TrailEntry? { unwritten }
     func reload() -> ControlEnd { ControlEnd(EX_CONFIG, ["bms.conf:3: what"]) }
     func configDiff() -> (rows: [DifferenceRow], end: ControlEnd) { ([], .well) }
   }
@@ -134,7 +134,8 @@ struct AdministrationTests {
     let well = Administration(memory, time, Rules.greylist(), daemon: FakeDaemon())
     #expect(well.perform(.status) { _ in } == .well)
     #expect(well.perform(.reload) { _ in } == ControlEnd(EX_CONFIG, ["bms.conf:3: what"]))
-    let degraded = Administration(memory, time, Rules.greylist(), daemon: FakeDaemon(faults: ["full"]))
+    let degraded = Administration(
+      memory, time, Rules.greylist(), daemon: FakeDaemon(faults: ["full"]))
     #expect(degraded.perform(.status) { _ in }.status == 1)
   }
 

@@ -57,6 +57,7 @@ import Testing
 
     [spf]
     best_guess = 1
+    supply_sender = 1
     reject_neutral = aol.com
     access_file = /etc/mail/access.db
 
@@ -82,7 +83,17 @@ import Testing
     // What the new file must have besides, since [greylist] is served: `bmsd check` says so.
     + "\n[store]\n"
 
-  private let setup = SetupTests.setup(Self.file)
+  /// The map is a text here; a test of its own reads the MTAs' databases.
+  private let setup = SetupTests.setup(
+    file.replacing("/etc/mail/access.db", with: "/etc/mail/access"),
+    files: ["/etc/mail/access": "SPF-Neutral:example.com REJECT\n"])
+
+  /// The ancestor started without it, and no entry ever counted.
+  @Test func aMissingMapIsAnError() {
+    let errors = SetupTests.setup(Self.file).faults.filter { $0.severity == .error }
+    #expect(errors.count == 1)
+    #expect(errors.first?.message.contains("/etc/mail/access.db: No such file") == true)
+  }
 
   @Test func isUsableWithWarnings() {
     #expect(setup.faults.filter { $0.severity == .error }.map(\.description) == [])
@@ -93,7 +104,7 @@ import Testing
 
   @Test func everySectionThatIsNotServedIsNamed() {
     for section in [
-      "defang", "scrub", "wiretap", "smart_alias", "dspam", "spf", "srs", "gossip",
+      "defang", "scrub", "wiretap", "smart_alias", "dspam", "srs", "gossip",
       "dkim",
     ] {
       #expect(
@@ -103,7 +114,7 @@ import Testing
 
   @Test func everyKeyThatIsNotServedIsNamed() {
     for key in [
-      "datadir", "tempdir", "internal_domains", "private_relay", "check_user",
+      "datadir", "tempdir", "supply_sender", "private_relay", "check_user",
       "case_sensitive_localpart", "max_demerits", "email_providers",
     ] {
       #expect(setup.faults.contains { $0.message.contains(key) }, "\(key)")

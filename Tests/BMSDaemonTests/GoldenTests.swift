@@ -18,7 +18,8 @@ import Testing
   @Test(
     "shipped file",
     arguments: [
-      ("etc/bms.conf", Documentation.sampleFile), ("man/bms.conf.5", Documentation.manualPage),
+      ("etc/bms.conf", Documentation.sampleFile), ("etc/bms.m4", Documentation.sendmailMacros),
+      ("man/bms.conf.5", Documentation.manualPage),
     ])
   func isWhatTheTablesSay(_ path: String, _ text: String) throws {
     let url = Self.root.appending(path: path)
@@ -34,12 +35,28 @@ import Testing
     #expect(shipped == text)
   }
 
+  /// Sendmail's lines of the shipped file, `bmsd config mta` and `etc/bms.m4` say the same.
+  @Test func sendmailIsToldTheSameTwice() throws {
+    let setup = SetupTests.setup(Documentation.sampleFile)
+    let lines = MTALines(setup.configuration, try #require(setup.pipeline)).sendmail
+    #expect(
+      Documentation.sendmailMacros.hasSuffix(lines.dropFirst().joined(separator: "\n") + "\n"))
+  }
+
+  /// What the README has a newcomer write into main.cf is what the shipped file asks for.
+  @Test func readmeTellsPostfixTheSame() throws {
+    let setup = SetupTests.setup(Documentation.sampleFile)
+    let lines = MTALines(setup.configuration, try #require(setup.pipeline)).postfix
+    let readme = try String(contentsOf: Self.root.appending(path: "README.md"), encoding: .utf8)
+    for line in lines where !line.hasPrefix("#") { #expect(readme.contains("    \(line)\n")) }
+  }
+
   @Test func sampleIsSafeAndUsable() throws {
     let setup = SetupTests.setup(Documentation.sampleFile)
     #expect(setup.faults == [])
     let pipeline = try #require(setup.pipeline)
     // Whatever could refuse mail only observes.
-    #expect(pipeline.modules.filter(\.isPolicy).allSatisfy { $0.mode == .observe })
+    #expect(pipeline.modules.allSatisfy { $0.mode == .observe || !$0.isPolicy || !$0.canRefuse })
     #expect(pipeline.modules.contains { $0.name == "helo" })
     #expect(
       setup.configuration.entries.first { $0.name == "milter.socket" }?.text

@@ -88,8 +88,8 @@ struct GreylistRequestTests {
         == ControlEnd(
           1,
           [
-            "no mail from ann@example.com to bob@example.org was tried; "
-              + "bmsd allow add ann@example.com"
+            "no mail from ann@example.com to bob@example.org was tried; to let it in at its first "
+              + "attempt: bmsd allow add --unauthenticated 'ann@example.com'"
           ]))
   }
 

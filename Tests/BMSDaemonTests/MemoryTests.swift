@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+import DNS
 import Configuration
 import FoundationEssentials
 import GRDB
+import Glibc
+import Greylisting
 import Logging
 import Policy
 import Store
@@ -22,7 +25,7 @@ struct MemoryTests {
 
   func setup(_ text: String) -> Setup {
     Setup(path: "/etc/mail/bms.conf", files: FakeFiles(["/etc/mail/bms.conf": text])) { _ in
-      .system(log: log, trail: MemoryTrail(capacity: 0))
+      .system(log: log, trail: MemoryTrail(capacity: 0), resolver: NoResolver())
     }
   }
 
@@ -44,9 +47,19 @@ struct MemoryTests {
       // What the other process holds while it recovers or checkpoints: not even reading is possible.
       try db.execute(sql: "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
       let memory = try memory(isDaemon: true)
-      #expect(memory.store == nil)
-      #expect(memory.faults.contains { $0.contains("works without memory until it is restarted") })
+      let ban = try #require(ListedParty("192.0.2.1"))
+      memory.bans?.ban(ban, for: nil, reason: "")
+      housekeeper(memory).tick()
+      #expect(memory.faults.contains { $0.contains("locked by another process") })
+      #expect(memory.faults.contains { $0.contains("could not be read, and do not hold") })
+      #expect(memory.bans?.ban(of: ban) != nil)
       try db.execute(sql: "ROLLBACK")
+      // The connection in that mode lets go with its next look at the file.
+      try db.execute(sql: "PRAGMA locking_mode = NORMAL; SELECT count(*) FROM ban")
+      housekeeper(memory).tick()
+      #expect(memory.faults == [])
+      #expect(memory.bans?.pendingCount == 0)
+      memory.close(within: .seconds(1))
     }
   }
 
@@ -71,7 +84,9 @@ struct MemoryTests {
 
   @Test func refusesASecondDaemon() throws {
     let first = try memory(isDaemon: true)
-    #expect(throws: StoreTrouble.inUse(path: path)) { try memory(isDaemon: true) }
+    #expect(throws: StoreTrouble.inUse(path: path, by: "another bmsd (process \(getpid()))")) {
+      try memory(isDaemon: true)
+    }
     withExtendedLifetime(first) {}
   }
 
@@ -104,10 +119,111 @@ struct MemoryTests {
     #expect(memory.faults.isEmpty)
   }
 
-  @Test func noticesThatTheFileWasRemoved() throws {
-    let memory = try memory()
+  /// The lists are in memory still, and somebody may have removed the file by accident.
+  @Test func aFileThatWasRemovedIsMadeAnewWithTheLists() throws {
+    let memory = try memory(isDaemon: true)
+    let keeper = housekeeper(memory)
+    let bans = try #require(memory.bans)
+    bans.ban(try #require(ListedParty("192.0.2.1")), for: nil, reason: "")
+    #expect(
+      memory.allowed?.put(AllowEntry(try #require(ListedParty("@a.example")), since: 0)) == true)
+    keeper.tick()
     try FileManager.default.removeItem(atPath: path)
     #expect(memory.faults.contains { $0.contains("was removed or replaced") })
+    bans.ban(try #require(ListedParty("192.0.2.2")), for: nil, reason: "")
+    #expect(throws: StoreTrouble.self) { try bans.flush(within: .seconds(1)) }
+    keeper.tick()
+    #expect(memory.faults.map { $0.contains("was removed while bmsd runs") } == [true])
+    time.advance(by: .seconds(3600))
+    keeper.tick()
+    #expect(memory.faults == [])
+    memory.close(within: .seconds(1))
+    #expect(!FileManager.default.fileExists(atPath: path + "-wal"))
+    let again = try StateStore(path: path, time: time)
+    #expect(BanList(again).bans.map(\.party.value) == ["192.0.2.1", "192.0.2.2"])
+    #expect(AllowList(again).entries.count == 1)
+  }
+
+  @Test func aFileThatWasReplacedHoldsAsItIs() throws {
+    let copy = folder.path("copy.db")
+    let older = try StateStore(path: copy, time: time)
+    let kept = BanList(older)
+    kept.ban(try #require(ListedParty("198.51.100.1")), for: nil, reason: "")
+    try kept.flush(within: .seconds(1))
+    older.close()
+    let memory = try memory(isDaemon: true)
+    let keeper = housekeeper(memory)
+    let bans = try #require(memory.bans)
+    bans.ban(try #require(ListedParty("192.0.2.1")), for: nil, reason: "")
+    keeper.tick()
+    bans.ban(try #require(ListedParty("192.0.2.2")), for: nil, reason: "")
+    try #require(rename(copy, path) == 0)
+    keeper.tick()
+    // The copy's, and what was not written when it came.
+    #expect(bans.bans.map(\.party.value) == ["192.0.2.2", "198.51.100.1"])
+    #expect(memory.faults.map { $0.contains("was replaced while bmsd runs") } == [true])
+    memory.close(within: .seconds(1))
+    #expect(BanList(try StateStore(path: path, time: time)).bans.count == 2)
+  }
+
+  /// Nothing better is there: what is in memory and in the old file goes on.
+  @Test func aFileThatWasReplacedByJunkIsNotUsed() throws {
+    let memory = try memory(isDaemon: true)
+    let keeper = housekeeper(memory)
+    let store = try #require(memory.store)
+    let junk = Data(repeating: 0xA5, count: 5000)
+    try junk.write(to: URL(filePath: path), options: .atomic)
+    for _ in 0..<3 {
+      keeper.tick()
+      #expect(memory.faults.contains { $0.contains("the database is damaged") })
+      try store.file.write(within: .seconds(1)) { try $0.execute(sql: "DELETE FROM triplet") }
+    }
+    #expect(try Data(contentsOf: URL(filePath: path)) == junk)
+    try FileManager.default.removeItem(atPath: path)
+    keeper.tick()
+    #expect(memory.faults.map { $0.contains("was removed while bmsd runs") } == [true])
+  }
+
+  /// A flood of senders that never retry drives out nobody who did.
+  @Test func aGreylistThatIsTooLongForgetsTheOldestThatWait() throws {
+    let memory = try memory(isDaemon: true)
+    let store = try #require(memory.store)
+    let rule = TripletRule(
+      delay: 300_000, expire: 172_800_000, retain: 3_110_400_000, autoPass: 0)
+    let keeper = Housekeeper(
+      memory, time, minFree: { 0 }, greylist: { rule }, log: { [log] in log },
+      maximumTriplets: 100)
+    keeper.tick()
+    func see(_ count: Int, _ kind: String, learnOnly: Bool = false) throws {
+      for number in 0..<count {
+        _ = try store.see(
+          Triplet(origin: "o", sender: "\(kind)\(number)", recipient: "r"), at: time.milliseconds,
+          by: rule, learnOnly: learnOnly, within: .seconds(5))
+      }
+    }
+    try see(40, "passed", learnOnly: true)
+    time.advance(by: .seconds(3600))
+    try see(60, "old")
+    time.advance(by: .seconds(3600))
+    keeper.tick()
+    #expect(try store.greylistCounts(autoPass: 0).triplets == 100)
+    #expect(memory.faults == [])
+    try see(30, "new")
+    time.advance(by: .seconds(60))
+    keeper.tick()
+    var counts = try store.greylistCounts(autoPass: 0)
+    #expect((counts.learned, counts.waiting) == (40, 30))
+    #expect(memory.faults.contains { $0.contains("more than 100 triplets") })
+    #expect(store.estimatedTriplets == 70)
+    // Nothing that waits is left to be forgotten: then who was not seen for longest.
+    try see(80, "late", learnOnly: true)
+    time.advance(by: .seconds(7200))
+    keeper.tick()
+    counts = try store.greylistCounts(autoPass: 0)
+    #expect((counts.learned, counts.waiting) == (80, 0))
+    time.advance(by: .seconds(3600))
+    keeper.tick()
+    #expect(memory.faults == [])
   }
 
   @Test func keepsTheLastGoodFile() throws {

@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
+import pty
+import re
+import shutil
 import signal
 import sqlite3
 import subprocess
 import threading
+import time
 import unittest
 from pathlib import Path
 
@@ -236,6 +241,7 @@ class Asking(PostfixMemory):
         self.bmsd("reload", status=69)
 
     def test_reload_of_a_broken_file(self) -> None:
+        """Fault 7: the running configuration stays."""
         self.begin()
         whole = self.daemon.configuration.read_text()
         self.daemon.configuration.write_text(whole + "nonsense = 1\n")
@@ -253,6 +259,7 @@ class Trouble(PostfixMemory):
     CLIENTS = 20
 
     def test_killed_under_load_it_forgets_nothing_it_told(self) -> None:
+        """Fault 6: no triplet that a client was told of is gone."""
         self.begin(GREYLIST, {"trail": {"keep": "1d"}})
         told: list[str] = []
         enough, over = threading.Event(), threading.Event()
@@ -303,6 +310,7 @@ class Trouble(PostfixMemory):
         self.sink.wait_for("after-all")
 
     def test_full_disk(self) -> None:
+        """Fault 16: mail flows on a full disk."""
         disk = self.small_disk()
         self.begin(GREYLIST, {
             "store": {"path": f"{disk}/bms.db", "min_free": "0"},
@@ -328,8 +336,136 @@ class Trouble(PostfixMemory):
         wait_until("status to be degraded", lambda: self.daemon.command("status").returncode == 1)
         self.assertRegex(self.bmsd("status", status=1), r"(?i)disk|full|room|space")
 
+    def test_disk_that_becomes_read_only(self) -> None:
+        disk = self.failing_disk()
+        self.begin(GREYLIST, {
+            "store": {"path": f"{disk}/bms.db", "min_free": "0"},
+            "trail": {"path": f"{disk}/trail.db"},
+        })
+        self.assert_greylisted(self.send(self.visitor("mx.example.com"), "writable"))
+        self.bmsd("ban", "add", "203.0.113.9")
+        self.bmsd("status")
+        device = disk.stat().st_dev
+        name = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
+        try:
+            Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("as a broken disk does")
+        except OSError as error:
+            self.skipTest(f"the kernel makes no errors on demand: {error}")
+        with self.assertRaises(OSError) as refused:
+            (disk / "file").write_text("x")
+        self.assertIn(refused.exception.errno, (errno.EROFS, errno.EIO))
+        for number in range(30):
+            began = time.monotonic()
+            reply = self.send(
+                self.visitor("mx.example.com"), f"read-only-{number}.", f"ann@{number}.example")
+            self.assertLess(time.monotonic() - began, 5)
+            self.assertIn(reply.code, (250, 451), reply.text)
+            if reply.code == 250:
+                break
+        self.assert_accepted(reply)
+        self.sink.wait_for("read-only-")
+        wait_until("status to be degraded", lambda: self.daemon.command("status").returncode == 1)
+        # The lists are in memory: what held before holds still.
+        client = self.client("203.0.113.9")
+        self.assertIn(self.refused_recipient(client).code, (250, 451, 550))
+
+    def test_import_of_a_million_triplets(self) -> None:
+        """With progress, and no mail is delayed meanwhile."""
+        self.begin(GREYLIST)
+        now = int(time.time())
+        file = self.folder / "large.csv"
+        with open(file, "w") as lines:
+            lines.write("origin,sender,recipient,first,last,passed,umis,tries\n")
+            for n in range(1_000_000):
+                lines.write(
+                    f"10.{n * 7919 % 251}.{n % 256}.0/24,s{n}@example{n % 977}.com,*,"
+                    f"{now - 3600},{now},2,,3\n"
+                )
+        terminal, end = pty.openpty()
+        self.addCleanup(os.close, terminal)
+        began = time.monotonic()
+        command = subprocess.Popen(
+            [os.environ["BMSD"], "greylist", "import", str(file),
+             "--config", str(self.daemon.configuration)],
+            stdout=subprocess.PIPE, stderr=end, text=True,
+        )
+        self.addCleanup(command.kill)
+        os.close(end)
+        shown: list[bytes] = []
+
+        def read() -> None:
+            try:
+                while chunk := os.read(terminal, 65536):
+                    shown.append(chunk)
+            except OSError:
+                pass
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        waits: list[float] = []
+        while command.poll() is None:
+            # Postfix itself delays a client that makes errors: each mail on its own connection.
+            with self.visitor("mx.example.com") as client:
+                self.assert_accepted(client.mail(f"new@{self.word(len(waits))}.example"))
+                before = time.monotonic()
+                self.assert_accepted(client.rcpt("bob@example.org"))
+                reply = client.command("DATA")
+                waits.append(time.monotonic() - before)
+                self.assertEqual(reply.code, 451, reply.text)
+        took = time.monotonic() - began
+        reader.join(10)
+        assert command.stdout
+        self.assertEqual(command.returncode, 0, b"".join(shown))
+        self.assertEqual(
+            command.stdout.read(), "1000000 triplets taken, 0 too old, 0 faulty of 1000000\n")
+        command.stdout.close()
+        self.assertGreater(len(re.findall(rb"\r\d+", b"".join(shown))), 3)
+        # Postfix takes a second of its own over some refusals: bmsd's part is in its trail.
+        times = [json.loads(line) for line in self.bmsd("stats", "--json").splitlines()]
+        slowest = next(
+            row["max_us"] for row in times
+            if row["kind"] == "time" and (row["stage"], row["module"]) == ("data", "greylist")
+        )
+        print(
+            f"import of 1,000,000 triplets: {took:.0f} s; {len(waits)} mails meanwhile, the slowest "
+            f"check took {slowest / 1000:.1f} ms"
+        )
+        self.assertLess(slowest, 1_000_000)
+        self.assertGreater(len(waits), 50)
+        self.assertLess(max(waits), 5)
+        self.bmsd("status")
+
+    @staticmethod
+    def word(number: int) -> str:
+        """A name without digits, which are folded."""
+        return "".join(chr(97 + int(digit)) for digit in f"{number:06}")
+
+    def failing_disk(self) -> Path:
+        """A small file system that the kernel makes read-only when it meets an error."""
+        if not shutil.which("mkfs.ext4"):
+            self.skipTest("there is no mkfs.ext4")
+        image = self.folder / "image"
+        with open(image, "wb") as file:
+            file.truncate(32 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+        disk = self.own_mounts()
+        result = subprocess.run(
+            ["mount", "-o", "loop,errors=remount-ro", str(image), str(disk)],
+            capture_output=True, text=True,
+        )
+        if result.returncode:
+            self.skipTest(result.stderr.strip())
+        return disk
+
     def small_disk(self) -> Path:
-        """One megabyte that only this thread and what it starts can see."""
+        """One megabyte."""
+        disk = self.own_mounts()
+        options = "size=1m,mode=700"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "small", str(disk)], check=True)
+        return disk
+
+    def own_mounts(self) -> Path:
+        """A folder; what is mounted there only this thread and what it starts can see."""
         libc = ctypes.CDLL(None, use_errno=True)
         disk = self.folder / "disk"
         disk.mkdir()
@@ -345,10 +481,7 @@ class Trouble(PostfixMemory):
             os.chdir(folder)
 
         self.addCleanup(back)
-        for words in (
-            ["--make-rprivate", "/"], ["-t", "tmpfs", "-o", "size=1m,mode=700", "small", str(disk)],
-        ):
-            subprocess.run(["mount", *words], check=True)
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
         return disk
 
 

@@ -128,6 +128,7 @@ class Exemptions(PostfixTestCase):
         self.assert_delivers(self.client(helo="192.0.2.7", port=port), "on-port")
 
     def test_mail_of_the_machine_is_never_refused(self) -> None:
+        """Fault 49: the sendmail command has no SMTP client."""
         self.start({"network": {"internal_connect": "", "hostname": "mail.example.org"}})
         self.postfix.submit("", "bob@example.org", b"Subject: from-cron\n\nHello\n")
         self.sink.wait_for("from-cron")
@@ -139,6 +140,7 @@ class Passage(PostfixTestCase):
     """What is not refused passes unchanged."""
 
     def test_clean_mail_byte_for_byte(self) -> None:
+        """Fault 32: 8-bit bytes pass as they are."""
         self.start()
         client = self.client()
         self.assert_accepted(client.mail("ann@example.com", "BODY=8BITMIME"))
@@ -153,6 +155,7 @@ class Passage(PostfixTestCase):
         self.assertNotIn(b"\r\nX-", added)
 
     def test_many_messages_on_one_connection(self) -> None:
+        """Fault 4: nothing leaks from one message into the next."""
         self.start()
         client = self.client()
         for number in range(200):

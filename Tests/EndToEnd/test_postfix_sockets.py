@@ -71,6 +71,7 @@ class Endings(PostfixTestCase):
     """bmsd ends, and no mail is lost and none slips through."""
 
     def test_terminated_in_the_middle_of_a_message(self) -> None:
+        """Fault 5: what is under way finishes."""
         self.start()
         client = self.client()
         self.assert_accepted(client.mail("ann@example.com"))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import unittest
 
 from support import AWKWARD, MailTestCase, message
@@ -22,7 +23,11 @@ NAMES = {FORGER: "localhost", STRANGER: "mx.example.com"}
 class SendmailTestCase(MailTestCase):
     """bmsd behind a private Sendmail."""
 
-    def start(self, settings: Settings | None = None, socket: str = "", **milter: str) -> None:
+    def start(
+        self, settings: Settings | None = None, socket: str = "", printed: bool = False,
+        **milter: str,
+    ) -> None:
+        """With `printed` Sendmail gets the lines that `bmsd config mta` prints for it."""
         network = PrivateNetwork("192.0.2.0/24")
         self.addCleanup(network.close)
         inside = network.entered()
@@ -31,9 +36,10 @@ class SendmailTestCase(MailTestCase):
         daemon = self.start_daemon(socket, settings, **milter)
         self.sink = MailSink()
         self.addCleanup(self.sink.stop)
+        said = daemon.command("config", "mta").stdout.partition("\n\n")[2]
         self.sendmail = PrivateSendmail(
             self.mta_folder(), free_port(), sink_port=self.sink.port,
-            milter=daemon.sendmail_milter, hosts=NAMES,
+            milter=daemon.sendmail_milter, hosts=NAMES, macros=said if printed else None,
         )
         self.addCleanup(self.sendmail.stop)
         self.sendmail.start()
@@ -99,7 +105,7 @@ class Refusals(SendmailTestCase):
         self.assertTrue(self.daemon.wait_for_line("verdict=would-reject"))
 
     def test_percent_in_the_text(self) -> None:
-        """Sendmail drops a text with a single percent sign."""
+        """Fault 29: Sendmail drops a text with a single percent sign."""
         self.start({"network": {"contact": "post%s%master@example.org"}})
         reply = self.refused_recipient(self.client(helo=STRANGER))
         self.assertIn(NUMERIC, reply.text)
@@ -144,6 +150,7 @@ class Passage(SendmailTestCase):
         self.assertEqual(delivered.fields("X-Empty"), [b""])
 
     def test_many_messages_on_one_connection(self) -> None:
+        """Fault 4: nothing leaks from one message into the next."""
         self.start()
         client = self.client()
         for number in range(20):
@@ -173,11 +180,26 @@ class Sockets(SendmailTestCase):
         self.assert_refused(self.refused_recipient(self.client(helo=STRANGER)), NUMERIC)
         self.assert_delivers(self.client(), "met")
 
+    def test_as_printed_and_installed(self) -> None:
+        """By the lines of `bmsd config mta`, in a folder as the package makes it."""
+        place = Folder("bmsd-test", "/run")
+        self.addCleanup(place.stop)
+        folder = place.path / "bms"
+        folder.mkdir()
+        # Another user's and another group's.
+        os.chown(folder, 1, 2)
+        folder.chmod(0o2750)
+        self.start(socket=f"unix:{folder}/bms.sock", printed=True)
+        self.assertEqual(os.stat(folder / "bms.sock").st_gid, 2)
+        self.assert_refused(self.refused_recipient(self.client(helo=STRANGER)), NUMERIC)
+        self.assert_delivers(self.client(), "met")
+
 
 class Endings(SendmailTestCase):
     """bmsd ends, and no mail is lost and none slips through."""
 
     def test_terminated_in_the_middle_of_a_message(self) -> None:
+        """Fault 5: what is under way finishes."""
         self.start()
         client = self.client()
         self.assert_accepted(client.mail("ann@example.com"))

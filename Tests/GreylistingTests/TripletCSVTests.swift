@@ -23,6 +23,7 @@ struct TripletCSVTests {
     "example.com,a,b,1e99,2,3,", "example.com,a,b,-1,2,3,", "example.com,a,b,1,2,-3,",
     "example.com,a,b,1,2,1e300,", "example.com,\"a,b,1,2,3,", "a.b,c,d,1,2,3,4,5,6,7",
     "\u{0}\u{1},\u{2},,,,,", "999.999.999.999.9/77,a,b,1,2,3,",
+    ".,a,b,1,2,3,", "..,a,b,1,2,3,",
   ])
   func refusesGarbage(_ line: String) {
     var csv = TripletCSV(keys: TripletKeys())
@@ -39,5 +40,18 @@ struct TripletCSVTests {
     #expect(try csv.record(Array(TripletCSV.header.utf8)) == nil)
     let line = TripletCSV.line(record)
     #expect(try csv.record(Array(line.utf8)) == record, "\(line)")
+  }
+
+  /// 2.022 times 1000 is a little less than 2022.
+  @Test func keepsEveryMillisecond() throws {
+    var csv = TripletCSV(keys: TripletKeys())
+    #expect(try csv.record(Array(TripletCSV.header.utf8)) == nil)
+    for time in Array(0..<5_000) + (1_795_219_200_000..<1_795_219_205_000) {
+      let record = TripletRecord(
+        triplet: Triplet(origin: "192.0.2.0/24", sender: "a@b", recipient: "*"),
+        first: Int64(time), last: Int64(time), passed: 0, tries: 1)
+      let read = try csv.record(Array(TripletCSV.line(record).utf8))
+      try #require(read == record, "\(time)")
+    }
   }
 }

@@ -69,7 +69,9 @@ import Testing
     #expect(mailbox.domain?.bytes == [0xFF])
   }
 
-  @Test(arguments: ["a", "@", "@a,", "\"", "\\", "\"\\", "<", "[", ":", "@["])
+  @Test(
+    "fault 36: huge addresses",
+    arguments: ["a", "@", "@a,", "\"", "\\", "\"\\", "<", "[", ":", "@["])
   func survivesHugeInput(_ piece: String) {
     let text = String(repeating: piece, count: 10_240 / piece.utf8.count)
     for shape in [text, "<\(text)>", "<\"\(text)@x>", "<@\(text):a@b>", "<a@\(text)>"] {

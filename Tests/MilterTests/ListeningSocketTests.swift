@@ -48,7 +48,7 @@ import Testing
     #expect(connects())
   }
 
-  @Test func neverStealsALivingOne() throws {
+  @Test("fault 9: a living socket is never stolen") func neverStealsALivingOne() throws {
     let socket = try ListeningSocket.open(address)
     defer { socket.closeDescriptor() }
     let before = status(path).st_ino
@@ -174,8 +174,11 @@ import Testing
   @Test func takesOverAListeningDescriptor() throws {
     let parent = try ListeningSocket.open(address)
     defer { parent.closeDescriptor() }
-    let socket = try ListeningSocket.inherit(parent.descriptor, for: address)
+    let socket = try ListeningSocket.inherit(parent.descriptor)
     #expect(socket.isInherited && socket.descriptor == parent.descriptor)
+    #expect(socket.address == address && socket.isReached(by: address))
+    #expect(!socket.isReached(by: .unix(path: "/run/bms/other.sock")))
+    #expect(!socket.isReached(by: .inet(host: "127.0.0.1", port: 8890)))
     socket.removePath()
     #expect(exists())
   }
@@ -189,10 +192,41 @@ import Testing
     }
     for descriptor in [null, idle, -1, 1_000_000] {
       let error = #expect(throws: ListenError.self) {
-        try ListeningSocket.inherit(descriptor, for: address)
+        try ListeningSocket.inherit(descriptor)
       }
-      #expect(error?.description.contains("not a listening socket") == true)
+      #expect(error?.description.contains("not a listening stream socket") == true)
     }
+  }
+
+  @Test func anInheritedSocketIsAStream() throws {
+    let packets = Glibc.socket(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0)
+    defer { close(packets) }
+    // Without a name the kernel gives it one.
+    var family = sa_family_t(AF_UNIX)
+    let bound = withUnsafePointer(to: &family) { pointer in
+      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(packets, $0, socklen_t(MemoryLayout<sa_family_t>.size))
+      }
+    }
+    try #require(bound == 0 && listen(packets, 1) == 0)
+    #expect(throws: ListenError.self) { try ListeningSocket.inherit(packets) }
+  }
+
+  @Test(
+    "the file's address is the inherited socket's",
+    arguments: [
+      ("127.0.0.1", "127.0.0.1", true), ("127.0.0.1", "localhost", true),
+      ("127.0.0.1", "127.0.0.2", false), ("127.0.0.1", nil, false), ("0.0.0.0", nil, true),
+      ("0.0.0.0", "127.0.0.1", false),
+    ])
+  func reached(_ host: String, _ wanted: String?, _ isReached: Bool) throws {
+    let parent = try openInternet(host: host)
+    defer { parent.closeDescriptor() }
+    let socket = try ListeningSocket.inherit(parent.descriptor)
+    guard case .inet(_, let port) = socket.address else { return }
+    #expect(socket.isReached(by: .inet(host: wanted, port: port)) == isReached)
+    #expect(!socket.isReached(by: .inet(host: wanted, port: port ^ 1)))
+    #expect(!socket.isReached(by: .inet6(host: "::1", port: port)))
   }
 
   // MARK: inet

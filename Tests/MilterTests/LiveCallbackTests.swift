@@ -84,7 +84,8 @@ extension LiveTests {
       #expect(seen == values.map { isOffered || !$0.isEmpty ? $0 : " " })
     }
 
-    @Test(arguments: [65_535, 102_400, 1_000_000]) func longHeader(length: Int) throws {
+    @Test("fault 22: a header of up to a million bytes", arguments: [65_535, 102_400, 1_000_000])
+    func longHeader(length: Int) throws {
       let live = try LiveFilter.open()
       let field = HeaderField(
         name: "X-Long", rawValue: MailText([0x20] + [UInt8](repeating: 0x78, count: length)))
@@ -97,7 +98,9 @@ extension LiveTests {
         ])
     }
 
-    @Test(arguments: [1, 7, 65_535]) func bodyInPieces(size: Int) throws {
+    @Test("fault 34: a body in pieces of any size", arguments: [1, 7, 65_535]) func bodyInPieces(
+      size: Int
+    ) throws {
       let body = size == 1 ? Array(Self.body.prefix(3_000)) : Self.body
       let live = try LiveFilter.open()
       try live.greet()
@@ -107,7 +110,7 @@ extension LiveTests {
       _ = try live.events()
     }
 
-    @Test func bodyPiecesAtTheEdges() throws {
+    @Test("fault 34: pieces at the edges") func bodyPiecesAtTheEdges() throws {
       let live = try LiveFilter.open()
       try live.beginMessage()
       #expect(try live.client.body([0x0D]) == .proceed)

@@ -35,7 +35,7 @@ extension LiveTests {
       _ = try live.events()
     }
 
-    @Test func longestReplyIsTaken() throws {
+    @Test("fault 30: the longest reply is taken") func longestReplyIsTaken() throws {
       let lines = Array(repeating: String(repeating: "%", count: 1_000), count: 40)
       let live = try open { _ in .refuse(SMTPReply(.transient, 21, 3, 2, lines)) }
       let line = MailText("4.3.2 " + String(repeating: "%", count: 980))
@@ -85,7 +85,8 @@ extension LiveTests {
       #expect(events.count == 12)
     }
 
-    @Test(arguments: [UInt32(2), 3, 4, 5]) func olderMTAsAreAnswered(version: UInt32) throws {
+    @Test("fault 47: older MTAs are answered", arguments: [UInt32(2), 3, 4, 5])
+    func olderMTAsAreAnswered(version: UInt32) throws {
       let live = try open(Negotiation(steps: .all, answered: .recipient), version: version) { _ in
         .proceed
       }

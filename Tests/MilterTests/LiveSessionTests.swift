@@ -27,7 +27,9 @@ extension LiveTests {
       events.filter { $0 == .abort || $0 == .close }
     }
 
-    @Test(arguments: 0...9, [true, false]) func vanishing(steps: Int, politely: Bool) throws {
+    @Test("fault 1: an MTA vanishes at every step", arguments: 0...9, [true, false]) func vanishing(
+      steps: Int, politely: Bool
+    ) throws {
       let filter = try LiveFilter.get()
       try Self.expectIdle(filter)
       let live = try LiveFilter.open()
@@ -70,7 +72,7 @@ extension LiveTests {
       try Self.expectIdle(LiveFilter.get())
     }
 
-    @Test func twoMessagesAndAnAbortBetween() throws {
+    @Test("fault 2: two messages and an ABORT between") func twoMessagesAndAnAbortBetween() throws {
       let live = try LiveFilter.open()
       try Self.walk(live, 9)
       try live.beginMessage()
@@ -97,7 +99,7 @@ extension LiveTests {
       #expect(Self.ends(try live.events()) == [.abort, .close])
     }
 
-    @Test func closeWithoutConnect() throws {
+    @Test("fault 3: an end without CONNECT") func closeWithoutConnect() throws {
       let live = try LiveFilter.open()
       #expect(try live.events() == [.close])
       // Not even a negotiation: there is no connection object to be closed.
@@ -152,7 +154,7 @@ extension LiveTests {
       try Self.expectIdle(LiveFilter.get())
     }
 
-    @Test func interleavedSessions() throws {
+    @Test("fault 4: interleaved sessions") func interleavedSessions() throws {
       let sessions = try (0..<20).map { _ in try LiveFilter.open() }
       for (index, live) in sessions.enumerated() {
         _ = try live.client.connect(MailText("mx\(index)"), .unknown)

@@ -43,7 +43,8 @@ import Testing
     #expect(wire(text) == expected)
   }
 
-  @Test func lineIsCutAt980Bytes() {
+  @Test("faults 29, 30: a line is cut at 980 bytes, never between two %") func lineIsCutAt980Bytes()
+  {
     #expect(wire(String(repeating: "x", count: 980)).count == 980)
     #expect(wire(String(repeating: "x", count: 981)).count == 980)
     #expect(wire(String(repeating: "\u{E9}", count: 5000)).count == 980)

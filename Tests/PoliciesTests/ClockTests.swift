@@ -10,7 +10,8 @@ import Testing
 struct ClockTests {
   static let day = Duration.seconds(86_400)
 
-  @Test func greylistingForgivesAClockThatWasWrong() throws {
+  @Test("fault 44: greylisting forgives a clock that was wrong")
+  func greylistingForgivesAClockThatWasWrong() throws {
     let site = try GreylistSite()
     #expect(site.send().last != .some(nil))
     // Back: what waits has not begun yet; it waits its time from now on, not a day longer.
@@ -44,7 +45,9 @@ struct ClockTests {
     }
   }
 
-  @Test func bansHoldAcrossAClockThatWasWrong() throws {
+  @Test("fault 44: bans hold across a clock that was wrong") func bansHoldAcrossAClockThatWasWrong()
+    throws
+  {
     let harness = try ListHarness("[banned_ips]\nmode = enforce\nban_time = 2d\n")
     #expect(try harness.outcome("192.0.2.9", unknown: 9) == "ban-earned")
     for step in [Self.day, .zero - Self.day, .zero - Self.day, Self.day] {

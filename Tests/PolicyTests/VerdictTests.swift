@@ -188,7 +188,7 @@ import Testing
         == ["add header X-Early, add header X-One, add header X-Two"])
   }
 
-  @Test func editNotTakenDefers() throws {
+  @Test("fault 53: an edit that is not taken defers") func editNotTakenDefers() throws {
     let result = try Conversation().refusingEdits("add header X-One").from().to()
       .run("[one]\nmode = enforce\non_error = tempfail\neom = add X-One: 1", modules: Self.two)
     #expect(result.message.end.code == "451 4.3.0")
@@ -198,7 +198,8 @@ import Testing
     #expect(result.verdictEntries.map { $0[.reason] } == ["edit-not-taken"])
   }
 
-  @Test func editNotTakenIsSkippedWhereTheModuleSaysSo() throws {
+  @Test("fault 53: an edit that is not taken is skipped where the module says so")
+  func editNotTakenIsSkippedWhereTheModuleSaysSo() throws {
     let result = try Conversation().refusingEdits("add header X-One").from().to().run(
       """
       [one]

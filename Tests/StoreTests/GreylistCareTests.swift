@@ -97,7 +97,7 @@ struct GreylistCareTests {
     let gone = try store.purgeGreylist(by: Self.rule, at: Self.now, within: .milliseconds(500)) {
       seen, _ in steps.append(seen)
     }
-    #expect(gone == 1200)
+    #expect(gone.gone == 1200)
     #expect(steps == [500, 1000, 1500, 1800])
     #expect(try store.countTriplets(TripletFilter()) == 600)
     try store.purgeGreylist(by: Self.rule, at: Self.now + 7 * Self.day, within: .seconds(5))

@@ -186,7 +186,7 @@ struct GreylistStoreTests {
   }
 
   /// What a crash leaves: the files as they are while the daemon has them open.
-  @Test func losesNothingInACrash() throws {
+  @Test("fault 6: a crash loses nothing that was told") func losesNothingInACrash() throws {
     for number in 0..<100 {
       _ = try see(Triplet(origin: "o", sender: "s\(number)", recipient: "*"), at: 0)
     }

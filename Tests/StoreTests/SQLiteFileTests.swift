@@ -2,9 +2,11 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 import Environment
-import FoundationEssentials
+import Foundation
 import GRDB
+import Glibc
 import Store
+import Synchronization
 import TestSupport
 import Testing
 
@@ -107,11 +109,114 @@ struct SQLiteFileTests {
     #expect(gate.trouble == nil)
   }
 
-  @Test func noticesThatItsFileIsGone() throws {
+  /// Nobody waits longer than its own deadline, whatever stands before it.
+  @Test func sixtyFourWaitNoLongerThanTheyMay() throws {
+    let gate = WriteGate(time)
+    let troubles = Mutex<[StoreTrouble]>([])
+    try gate.run(within: .seconds(1)) {
+      let group = DispatchGroup()
+      for _ in 0..<64 {
+        group.enter()
+        Thread.detachNewThread {
+          defer { group.leave() }
+          do throws(StoreTrouble) {
+            try gate.run(within: .milliseconds(100)) {}
+          } catch {
+            troubles.withLock { $0.append(error) }
+          }
+        }
+      }
+      // The turn is not given back before: who waited for it would wait for ever.
+      try #require(group.wait(timeout: .now() + .seconds(60)) == .success)
+    }
+    let busy = StoreTrouble.busy
+    #expect(troubles.withLock { $0.count } == 64)
+    #expect(troubles.withLock { $0.allSatisfy { $0 == busy || $0 == .failing("\(busy)") } })
+  }
+
+  private func insert(_ number: Int, _ file: SQLiteFile) throws {
+    try file.write(within: .seconds(1)) {
+      try $0.execute(sql: "INSERT INTO t1 VALUES (?)", arguments: [number])
+    }
+  }
+
+  private func numbers(_ file: SQLiteFile) throws -> [Int] {
+    try file.read { try Int.fetchAll($0, sql: "SELECT a FROM t1 ORDER BY a") }
+  }
+
+  @Test func makesAFileThatIsGoneAnew() throws {
     let file = try open(1)
+    try insert(1, file)
     #expect(file.isInPlace)
+    #expect(try file.follow(within: .seconds(1)) == .none)
     try FileManager.default.removeItem(atPath: path)
     #expect(!file.isInPlace)
+    // The old log is beside it still, and must not become part of the new file.
+    #expect(FileManager.default.fileExists(atPath: path + "-wal"))
+    #expect(try file.follow(within: .seconds(1)) == .made)
+    #expect(file.isInPlace)
+    #expect(try numbers(file) == [])
+    try insert(2, file)
+    file.close()
+    #expect(try numbers(open(1)) == [2])
+  }
+
+  @Test func takesAFileThatCameInItsPlace() throws {
+    let file = try open(1)
+    try insert(1, file)
+    let copy = folder.path("copy.db")
+    let other = try SQLiteFile(path: copy, migrator: Self.migrator(1), time: time)
+    try insert(7, other)
+    // With a log of its own, which was not copied into the file yet.
+    for end in ["", "-wal"] {
+      try FileManager.default.copyItem(atPath: copy + end, toPath: copy + ".2" + end)
+      #expect(rename(copy + ".2" + end, path + end) == 0)
+    }
+    #expect(try file.follow(within: .seconds(1)) == .replaced)
+    #expect(try numbers(file) == [7])
+    try insert(8, file)
+    #expect(try numbers(file) == [7, 8])
+  }
+
+  @Test func keepsItsFileWhereAnUnusableOneCame() throws {
+    let file = try open(1)
+    try insert(1, file)
+    try Data(repeating: 0xA5, count: 5000).write(to: URL(filePath: path), options: .atomic)
+    let trouble = #expect(throws: StoreTrouble.self) { try file.follow(within: .seconds(1)) }
+    try insert(2, file)
+    #expect(file.trouble == trouble)
+    #expect(try numbers(file) == [1, 2])
+  }
+
+  @Test func isNotOpenedAgainAfterItsEnd() throws {
+    let file = try open(1)
+    file.close()
+    #expect(try file.follow(within: .seconds(1)) == .none)
+    #expect(throws: StoreTrouble.self) { try insert(1, file) }
+  }
+
+  /// No commit of a daemon copies the log into the file: it would take long.
+  @Test(arguments: [SQLiteFile.Use.mail, .background, .command])
+  func whoCopiesTheLog(_ use: SQLiteFile.Use) throws {
+    let file = try SQLiteFile(path: path, migrator: Self.migrator(1), time: time, use: use)
+    try file.write(within: .seconds(5)) { db in
+      try db.execute(sql: "CREATE TABLE big (b BLOB)")
+      for _ in 0..<40 { try db.execute(sql: "INSERT INTO big VALUES (zeroblob(1000000))") }
+    }
+    func size() throws -> Int {
+      try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
+    }
+    #expect(try (size() < 1_000_000) == (use == .mail))
+    #expect(file.logBytes > 40_000_000)
+    try file.checkpoint(within: .seconds(1))
+    #expect(try size() > 40_000_000)
+    // The log begins anew, and is cut.
+    try insert(1, file)
+    #expect(file.logBytes < 35_000_000 && !file.hasLongLog)
+    let emergency = try file.writeStatement(within: .seconds(1)) {
+      try Int.fetchOne($0, sql: "PRAGMA wal_autocheckpoint")
+    }
+    #expect(emergency == (use == .mail ? 65_536 : 8000))
   }
 
   @Test func opensTheRealSchema() throws {
@@ -122,7 +227,25 @@ struct SQLiteFileTests {
   @Test func letsOneDaemonIn() throws {
     let first = try ProcessLock(path: path)
     #expect(ProcessLock.isHeld(path: path))
-    #expect(throws: StoreTrouble.self) { try ProcessLock(path: path) }
+    #expect(throws: StoreTrouble.inUse(path: path, by: "another bmsd (process \(getpid()))")) {
+      try ProcessLock(path: path, role: .command, within: .seconds(3600))
+    }
+    withExtendedLifetime(first) {}
+  }
+
+  @Test func waitsForACommandButNotForEver() throws {
+    var first: ProcessLock? = try ProcessLock(path: path, role: .command)
+    let words = "a command of bmsd (process \(getpid()))"
+    #expect(throws: StoreTrouble.inUse(path: path, by: words)) { try ProcessLock(path: path) }
+    let isTaken = DispatchSemaphore(value: 0)
+    let database = path
+    Thread.detachNewThread {
+      let second = try? ProcessLock(path: database, within: .seconds(60))
+      if second != nil { isTaken.signal() }
+    }
+    #expect(isTaken.wait(timeout: .now() + .milliseconds(100)) == .timedOut)
+    first = nil
+    #expect(isTaken.wait(timeout: .now() + .seconds(60)) == .success)
     withExtendedLifetime(first) {}
   }
 }

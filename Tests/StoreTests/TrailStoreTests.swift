@@ -231,6 +231,38 @@ struct TrailStoreTests {
     #expect(try all().map(\.reference) == ["REF2"])
   }
 
+  /// The first ones tell more than the last.
+  @Test func keepsWhatWasMovedAside() throws {
+    let store = try open()
+    for number in 1...7 {
+      let junk = Data(repeating: UInt8(number), count: 5000)
+      try junk.write(to: URL(filePath: path), options: .atomic)
+      try store.append([Self.entry(number)])
+      #expect(try all().map(\.reference) == ["REF\(number)"])
+    }
+    let kept = try ["", ".2", ".3", ".4", ".5"].map {
+      try Data(contentsOf: URL(filePath: "\(path).aside\($0)")).first
+    }
+    #expect(kept == [1, 2, 3, 4, 7])
+    #expect(!FileManager.default.fileExists(atPath: "\(path).aside.6"))
+  }
+
+  @Test func goesOnOnceWhatCouldNotBeMovedAsideIsGone() throws {
+    let store = try open()
+    try store.append([Self.entry(1)])
+    for name in ["", ".2", ".3", ".4", ".5"] {
+      try FileManager.default.createDirectory(
+        atPath: "\(path).aside\(name)", withIntermediateDirectories: false)
+    }
+    try Data(repeating: 0xA5, count: 5000).write(to: URL(filePath: path), options: .atomic)
+    for _ in 0..<3 {
+      #expect(throws: StoreTrouble.self) { try store.append([Self.entry(2)]) }
+    }
+    try FileManager.default.removeItem(atPath: "\(path).aside.2")
+    try store.append([Self.entry(3)])
+    #expect(try all().map(\.reference) == ["REF3"])
+  }
+
   @Test func movesAsideADamagedFile() throws {
     let store = try open()
     for number in 0..<50 { try store.append([Self.entry(number)]) }

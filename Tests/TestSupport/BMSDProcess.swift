@@ -211,10 +211,11 @@ package final class BMSDProcess: Sendable {
       "/bin/sh", "-c", "\(setup.prefix); exec \"$0\" \"$@\"", try executable(), "run", "--config",
       folder.appending(path: "bms.conf").path,
     ]
-    let environment = [
-      "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SWIFT_BACKTRACE=enable=no",
-      "NOTIFY_SOCKET=\(folder.appending(path: "notify").path)",
-    ]
+    let environment =
+      [
+        "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "SWIFT_BACKTRACE=enable=no",
+        "NOTIFY_SOCKET=\(folder.appending(path: "notify").path)",
+      ] + Sanitizer.environment.map { "\($0.key)=\($0.value)" }
     var pid: pid_t = 0
     let result = withCStrings(arguments) { arguments in
       withCStrings(environment) {

@@ -77,9 +77,9 @@ extension Conversation {
   /// Holds the conversation at a new site with that configuration.
   package func run(
     _ configuration: String, modules: [any PolicyModule.Type] = BMSDaemon.pipeline,
-    files: [String: String] = [:]
+    files: [String: String] = [:], zone: String = ""
   ) throws -> ConversationResult {
-    try run(on: Site(configuration, modules: modules, files: files))
+    try run(on: Site(configuration, modules: modules, files: files, zone: zone))
   }
 }
 

@@ -2,6 +2,8 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import BMSDaemon
+internal import DNS
+internal import Environment
 package import Configuration
 internal import Logging
 package import Policy
@@ -27,12 +29,12 @@ package final class Site: Sendable {
   }
 
   /// A site of the configuration `text`, named `bms.conf`, with the real order of policy unless a
-  /// test brings its own; `files` are the only ones there are for options that name some.
+  /// test brings its own; `files` are the only ones there are for options that name some, and `zone` is all of DNS.
   ///
   /// - Throws: `Faults` where the file is not usable, `SetupFaults` where a module is not.
   package init(
     _ text: String = "", modules: [any PolicyModule.Type] = BMSDaemon.pipeline,
-    files: [String: String] = [:], level: LogOptions.Level = .debug
+    files: [String: String] = [:], zone: String = "", level: LogOptions.Level = .debug
   ) throws {
     let source = FakeFiles(files)
     let configuration = Configuration(
@@ -42,10 +44,16 @@ package final class Site: Sendable {
       throw Faults(description: errors.map(\.description).joined(separator: "\n"))
     }
     log = LogCollector()
-    let services = Services(
+    var services = Services(
       time: time, random: random, files: source, trail: trail, log: log.logger(level))
+    services.resolver = try ZoneResolver(zone)
+    let access = Setup.accessFaults(configuration, &services)
+    guard !access.contains(where: { $0.severity == .error }) else {
+      throw Faults(description: access.map(\.description).joined(separator: "\n"))
+    }
     self.configuration = configuration
     pipeline = try PolicyPipeline(modules, configuration, services)
+    pipeline.refresh(by: Deadline(.seconds(20), time))
   }
 
   private static func sections(of modules: [any PolicyModule.Type]) -> [any Section.Type] {

@@ -123,6 +123,10 @@ struct CommandTests {
     #expect(refused.status == EX_UNAVAILABLE)
     #expect(refused.errors.contains("two daemons must not share a database"))
     #expect(!FileManager.default.fileExists(atPath: daemon.folder.path("2.sock")))
+    // The file that the daemon began with tells where it listens.
+    #expect(try daemon.command("ban", "add", "192.0.2.9").status == 0)
+    #expect(try daemon.answer(from: "192.0.2.9").code == 550)
+    try FileManager.default.removeItem(atPath: daemon.folder.path("bms.conf.good"))
     let command = try daemon.command("ban", "list")
     #expect(command.status == EX_UNAVAILABLE)
     #expect(command.errors.contains("is --config its file?"))

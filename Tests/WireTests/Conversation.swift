@@ -56,9 +56,12 @@ extension BMSDProcess {
 
   /// Waits until every connection is closed: that an MTA hung up is noticed by and by. Each look
   /// is a conversation of its own.
-  func awaitIdle() throws {
+  func awaitIdle() throws { try awaitConnections(0) }
+
+  /// Waits until no more than `count` connections are open.
+  func awaitConnections(_ count: Int) throws {
     let end = ContinuousClock.now + .seconds(30)
-    while try connectionCount() > 0, ContinuousClock.now < end {
+    while try connectionCount() > count, ContinuousClock.now < end {
       let probe = try connect()
       try probe.negotiate()
       try probe.quit(waiting: true)

@@ -9,7 +9,7 @@ import Testing
 extension WireTests {
   /// MTAs that vanish, stall, or are none: every message ends once, and the process lives.
   @Suite struct Disconnects {
-    @Test func vanishingAtEveryStep() throws {
+    @Test("fault 1: an MTA vanishes at every step") func vanishingAtEveryStep() throws {
       var setup = BMSDProcess.Setup()
       // Makes the MTA send header fields.
       setup.sections += "[log]\nheaders = yes\n"
@@ -37,7 +37,7 @@ extension WireTests {
       #expect(!bmsd.log.contains { $0.hasPrefix("<4>") || $0.hasPrefix("<3>") })
     }
 
-    @Test func abortThenAnotherMessage() throws {
+    @Test("fault 2: ABORT, then another message") func abortThenAnotherMessage() throws {
       let bmsd = try BMSDProcess()
       let session = try bmsd.session()
       try session.greet()
@@ -59,7 +59,7 @@ extension WireTests {
       #expect(Set(references).count == 3)
     }
 
-    @Test func probesOfTheSocket() throws {
+    @Test("fault 3: probes of the socket") func probesOfTheSocket() throws {
       let bmsd = try BMSDProcess()
       for _ in 0..<20 {
         try bmsd.connect().closeAbruptly()
@@ -81,6 +81,7 @@ extension WireTests {
     }
 
     @Test(
+      "fault 46: garbage is hung up on",
       arguments: [
         Array("GET / HTTP/1.1\r\nHost: x\r\n\r\n".utf8),
         WirePacket(.negotiate, WireData(1, 0x3F, 0x7F).bytes).encoded,
@@ -101,7 +102,7 @@ extension WireTests {
       #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
     }
 
-    @Test func oneByteAtATime() throws {
+    @Test("fault 45: one byte at a time") func oneByteAtATime() throws {
       let bmsd = try BMSDProcess()
       let slow = try bmsd.connect()
       let packets: [WirePacket] = [
@@ -120,7 +121,7 @@ extension WireTests {
       #expect(try bmsd.stop() == 0)
     }
 
-    @Test func aStalledMTADelaysNobody() throws {
+    @Test("fault 45: a stalled MTA is hung up on") func aStalledMTADelaysNobody() throws {
       var setup = BMSDProcess.Setup()
       setup.milter = "timeout = 10s"
       let bmsd = try BMSDProcess(setup)

@@ -35,7 +35,7 @@ extension WireTests {
     }
 
     /// libmilter tries again without a pause when it cannot accept.
-    @Test func descriptorsRunOut() throws {
+    @Test("fault 41: descriptors run out") func descriptorsRunOut() throws {
       var setup = BMSDProcess.Setup()
       setup.prefix = "ulimit -n 164"
       let bmsd = try BMSDProcess(setup)
@@ -63,7 +63,9 @@ extension WireTests {
     }
 
     /// libmilter forgets a session for which it gets no thread; a session that stalls keeps one.
-    @Test func threadsAreBoundedBySessions() throws {
+    @Test(
+      "fault 42: threads are bounded by sessions", .enabled(if: Sanitizer.leavesMemoryAlone))
+    func threadsAreBoundedBySessions() throws {
       var setup = BMSDProcess.Setup()
       // A thread takes 8 MB of stack and up to 64 MB of arena: the limit has room for the 20.
       setup.prefix = "ulimit -v 3000000"
@@ -108,13 +110,15 @@ extension WireTests {
       print(
         "3000 sessions: RSS \(rss) KiB, \(threads) threads, opened in \(opened - began), "
           + "a message each in \(ContinuousClock.now - opened)")
-      #expect(rss < 100_000, "\(rss) KiB")
+      if Sanitizer.leavesMemoryAlone { #expect(rss < 100_000, "\(rss) KiB") }
       for session in sessions { session.closeAbruptly() }
       beyond.closeAbruptly()
       #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
     }
 
-    @Test func aLogThatNobodyReadsDelaysNoMail() throws {
+    @Test("fault 50: a log that nobody reads delays no mail") func aLogThatNobodyReadsDelaysNoMail()
+      throws
+    {
       var setup = BMSDProcess.Setup()
       setup.readsLog = false
       let bmsd = try BMSDProcess(setup)
@@ -123,7 +127,7 @@ extension WireTests {
       // About 1,300 bytes of log each: more than the queue and the socket hold together.
       let sender = MailText("<" + String(repeating: "x", count: 900) + "@example.com>")
       for _ in 0..<5_000 { #expect(try session.deliver(from: sender).code == 550) }
-      #expect(try bmsd.status("VmRSS") < 100_000)
+      if Sanitizer.leavesMemoryAlone { #expect(try bmsd.status("VmRSS") < 100_000) }
       try session.quit(waiting: true)
       // What did not fit was counted, and is said when somebody reads again.
       bmsd.readLogNow()
@@ -132,7 +136,9 @@ extension WireTests {
       #expect(try bmsd.stop() == 0)
     }
 
-    @Test func aLogThatIsNeverReadDelaysNoEnd() throws {
+    @Test("fault 50: a log that is never read delays no end") func aLogThatIsNeverReadDelaysNoEnd()
+      throws
+    {
       var setup = BMSDProcess.Setup()
       setup.readsLog = false
       let bmsd = try BMSDProcess(setup)

@@ -43,7 +43,7 @@ final class LiveDaemon {
     try Data(text.utf8).write(to: URL(filePath: configuration))
   }
 
-  private static func executable() throws -> URL {
+  static func executable() throws -> URL {
     let tests = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     return URL(filePath: tests).deletingLastPathComponent().appending(path: "bmsd")
   }
@@ -71,7 +71,7 @@ final class LiveDaemon {
     process = Process()
     process.executableURL = try Self.executable()
     process.arguments = ["run", "--config", configuration]
-    process.environment = ["NOTIFY_SOCKET": ready]
+    process.environment = Sanitizer.environment.merging(["NOTIFY_SOCKET": ready]) { $1 }
     process.standardError = FileHandle.nullDevice
     try process.run()
     var buffer = [UInt8](repeating: 0, count: 100)

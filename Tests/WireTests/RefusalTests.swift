@@ -64,7 +64,7 @@ extension WireTests {
       #expect(bmsd.log.allSatisfy { $0.utf8.allSatisfy { (0x20...0x7E).contains($0) } })
     }
 
-    @Test func logLinesAreEscaped() throws {
+    @Test("fault 51: log lines are escaped") func logLinesAreEscaped() throws {
       let bmsd = try BMSDProcess()
       let session = try bmsd.session()
       let evil = MailText(Array("x\r\n<2>forged: verdict=accept\u{1B}[2J\u{202E}\"".utf8) + [0xE9])
@@ -80,7 +80,9 @@ extension WireTests {
       #expect(line.contains("x\\x0D\\x0A<2>forged"), "\(line)")
     }
 
-    @Test(arguments: [UInt32(2), 3, 4, 5, 6]) func everyProtocolWithoutMacros(
+    @Test(
+      "faults 47, 48: every protocol version, without macros", arguments: [UInt32(2), 3, 4, 5, 6])
+    func everyProtocolWithoutMacros(
       version: UInt32
     ) throws {
       let bmsd = try BMSDProcess()
@@ -99,6 +101,7 @@ extension WireTests {
     /// A local socket and loopback are mail of this machine, which meets no HELO check; an address
     /// that the MTA does not know is a stranger's.
     @Test(
+      "fault 49: every kind of client",
       arguments: [
         (.unknown, false), (.unix("/s"), true), (.inet("127.0.0.1", port: 1), true),
         (.inet6("::ffff:127.0.0.1", port: 1), true), (.inet6("::1", port: 1), true),

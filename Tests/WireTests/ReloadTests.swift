@@ -24,7 +24,8 @@ extension WireTests {
       return reply.code == 550
     }
 
-    @Test(arguments: [SIGHUP, SIGUSR1]) func newConnectionsSeeTheNewFile(signal: Int32) throws {
+    @Test("fault 8: HUP and USR1 reload", arguments: [SIGHUP, SIGUSR1])
+    func newConnectionsSeeTheNewFile(signal: Int32) throws {
       let bmsd = try BMSDProcess(Self.setup("observe"))
       let old = try bmsd.session()
       try old.greet(helo: "192.0.2.7")
@@ -41,7 +42,7 @@ extension WireTests {
       #expect(try bmsd.stop() == 0)
     }
 
-    @Test func aBrokenFileChangesNothing() throws {
+    @Test("fault 7: a broken file changes nothing") func aBrokenFileChangesNothing() throws {
       let bmsd = try BMSDProcess(Self.setup("enforce"))
       try bmsd.configure(Self.setup("enfroce"))
       bmsd.signal(SIGHUP)
@@ -70,7 +71,8 @@ extension WireTests {
       #expect(try bmsd.stop() == 0)
     }
 
-    @Test func aThousandSignalsDuringSlowReloads() throws {
+    @Test("fault 8: a thousand signals during slow reloads")
+    func aThousandSignalsDuringSlowReloads() throws {
       let names = (0..<200_000).map { "user\($0)@example.net" }.joined(separator: "\n")
       let more = "always_accept = file:list"
       let bmsd = try BMSDProcess(Self.setup("observe", more: more)) { folder in
@@ -96,7 +98,7 @@ extension WireTests {
       }
       #expect(try isRefused(bmsd))
       let rss = try bmsd.status("VmRSS")
-      #expect(rss < 400_000, "\(rss) KiB")
+      if Sanitizer.leavesMemoryAlone { #expect(rss < 400_000, "\(rss) KiB") }
       #expect(try bmsd.stop() == 0)
       #expect(!bmsd.log.contains { $0.hasPrefix("<3>") || $0.hasPrefix("<2>") })
     }

@@ -151,7 +151,9 @@ extension WireTests {
     }
 
     /// Read-only for the daemon's user: nothing starts that could not learn.
-    @Test func aReadOnlyDatabaseIsSaidAtStart() throws {
+    @Test("fault 18: a read-only database is said at start") func aReadOnlyDatabaseIsSaidAtStart()
+      throws
+    {
       daemon.end(SIGTERM)
       for end in ["", "-wal", "-shm"] { chmod("\(state)/bms.db\(end)", 0o440) }
       let file = try daemon.run(["run"], prefix: ["/usr/bin/timeout", "20"])

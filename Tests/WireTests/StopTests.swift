@@ -3,6 +3,7 @@
 
 import Foundation
 import Mail
+import Milter
 import MilterClient
 import TestSupport
 import Testing
@@ -12,7 +13,8 @@ extension WireTests {
   @Suite struct Stopping {
     private static let restarting = "451 4.3.2 Service is restarting, please try again later"
 
-    @Test(arguments: [SIGTERM, SIGINT]) func messageUnderWayFinishes(signal: Int32) throws {
+    @Test("fault 5: a message under way finishes", arguments: [SIGTERM, SIGINT])
+    func messageUnderWayFinishes(signal: Int32) throws {
       let bmsd = try BMSDProcess()
       let busy = try bmsd.session()
       try busy.greet()
@@ -34,6 +36,47 @@ extension WireTests {
       #expect(bmsd.log.last == "<5>bmsd stopped")
     }
 
+    /// The service manager keeps its socket while one process ends and the next begins.
+    @Test func whoComesMeanwhileIsServedByTheNext() throws {
+      let path = "/tmp/bms-wire-\(UUID().uuidString.prefix(13))"
+      let socket = try ListeningSocket.open(.unix(path: path))
+      defer {
+        socket.removePath()
+        socket.closeDescriptor()
+      }
+      var setup = BMSDProcess.Setup()
+      setup.descriptor = socket.descriptor
+      setup.socket = "unix:\(path)"
+      setup.prefix = "export LISTEN_FDS=1 LISTEN_PID=$$"
+      let old = try BMSDProcess(setup)
+      let busy = try MilterSession(connectingTo: .unix(path: path))
+      try busy.negotiate()
+      try busy.greet()
+      #expect(try busy.begin() == .proceed)
+      old.signal(SIGTERM)
+      try old.line("stopping: messages=1 sessions=1")
+      // Let in by nobody yet, and turned away by nobody.
+      let waiting = try (0..<5).map { _ in try MilterSession(connectingTo: .unix(path: path)) }
+      #expect(try busy.endOfMessage().reply == .proceed)
+      #expect(try old.exitStatus() == 0)
+      let new = try BMSDProcess(setup)
+      for session in waiting {
+        try session.negotiate()
+        try session.greet()
+        #expect(try session.deliver() == .proceed)
+      }
+      #expect(try new.stop() == 0)
+    }
+
+    @Test func aLongDrainAsksForTime() throws {
+      var setup = BMSDProcess.Setup()
+      setup.milter = "drain = 2m"
+      let bmsd = try BMSDProcess(setup)
+      #expect(try bmsd.stop() == 0)
+      #expect(
+        bmsd.notifications == ["READY=1", "STOPPING=1", "EXTEND_TIMEOUT_USEC=135000000"])
+    }
+
     @Test func nothingUnderWayEndsAtOnce() throws {
       let bmsd = try BMSDProcess()
       let idle = try bmsd.session()
@@ -44,7 +87,7 @@ extension WireTests {
       #expect(ContinuousClock.now - began < .seconds(10))
     }
 
-    @Test func drainHasADeadline() throws {
+    @Test("fault 5: a drain has a deadline") func drainHasADeadline() throws {
       var setup = BMSDProcess.Setup()
       setup.milter = "drain = 1s"
       let bmsd = try BMSDProcess(setup)
@@ -72,7 +115,8 @@ extension WireTests {
       #expect(!FileManager.default.fileExists(atPath: bmsd.socketPath))
     }
 
-    @Test func aKilledOneLeavesASocketThatIsTakenOver() throws {
+    @Test("fault 6: a killed one leaves a socket that is taken over")
+    func aKilledOneLeavesASocketThatIsTakenOver() throws {
       let bmsd = try BMSDProcess()
       bmsd.signal(SIGKILL)
       #expect(try bmsd.exitStatus() == 128 + SIGKILL)

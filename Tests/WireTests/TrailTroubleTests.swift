@@ -65,7 +65,7 @@ extension WireTests {
       daemon.end(SIGTERM)
     }
 
-    @Test(arguments: ["enforce", "observe"])
+    @Test("fault 35: ten thousand recipients", arguments: ["enforce", "observe"])
     func tenThousandRecipients(_ mode: String) throws {
       let sections = DatabaseTrouble.sections.replacing(
         "[greylist]\nmode = enforce", with: "[greylist]\nmode = \(mode)")
@@ -93,6 +93,29 @@ extension WireTests {
       #expect(explained.status == 0 && explained.output.utf8.count < 1_000_000)
       #expect(try daemon.command("greylist", "stats").output.contains("10000"))
       #expect(try daemon.command("try", "--ref", name).status <= 1)
+    }
+
+    @Test("fault 54: an MTA that does not hear the verdict sends the message again")
+    func aVerdictThatIsNotHeard() throws {
+      let daemon = try daemon()
+      #expect(try daemon.answer(from: "192.0.2.1").code == 451)
+      #expect(try daemon.command("greylist", "pass", "a@example.com", "b@local.test").status == 0)
+      for isHeard in [false, false, true] {
+        let session = try daemon.client("192.0.2.1")
+        _ = try session.mail(["<a@example.com>"])
+        #expect(try session.rcpt(["<b@local.test>"]) == .proceed)
+        if isHeard {
+          #expect(try session.endOfMessage().reply == .proceed)
+          try session.quit(waiting: true)
+        } else {
+          try session.send(bytes: WirePacket(.endOfMessage).encoded)
+          session.closeAbruptly()
+        }
+      }
+      let list = try daemon.command("greylist", "list", "--json")
+      #expect(list.output.count(where: \.isNewline) == 1, "\(list.output)")
+      daemon.end(SIGTERM)
+      #expect(daemon.process.terminationStatus == 0)
     }
 
     /// Addresses that want to be something else: a second line, a command, a statement.
@@ -129,7 +152,9 @@ extension WireTests {
 
     /// Each of them waits, is in trail, log and greylist as one line, and the command that explain
     /// prints lets it through, when a shell takes it as it stands.
-    @Test func addressesOfAnyKind() throws {
+    @Test("faults 32, 36, 51: addresses that want to be something else") func addressesOfAnyKind()
+      throws
+    {
       let daemon = try daemon()
       for (path, _) in Self.addresses {
         let session = try daemon.client()

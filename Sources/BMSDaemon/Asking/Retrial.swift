@@ -3,6 +3,7 @@
 
 internal import Addressing
 package import Mail
+internal import Policies
 internal import Policy
 package import Store
 
@@ -45,17 +46,22 @@ package struct Retrial {
 
   /// What the trail cannot give back.
   package var caveat: String {
-    "Decided from the recorded facts: the other header fields and the body are not known any more."
+    "Decided from the recorded facts: the other header fields and the body are not known any more. "
+      + "Bans, allow-list and greylist are not asked again; what they said then is not compared."
   }
 
   /// What differs between then and now, in words; empty when nothing does.
   package func differences(from outcome: Trial.Outcome) -> [String] {
     let now = TrailEntry(outcome.record)
     var lines: [String] = []
-    if entry.ending != now.ending {
+    // The verdict then was theirs, whom nobody asks now.
+    let wasMemory = entry.decisions.contains {
+      Self.remembering.contains($0.module) && $0.isActing && $0.verdict != "proceed"
+    }
+    if entry.ending != now.ending, !wasMemory {
       lines.append("Verdict: then \(entry.ending), now \(now.ending).")
     }
-    if entry.refusedRecipients != now.refusedRecipients {
+    if entry.refusedRecipients != now.refusedRecipients, !wasMemory {
       lines.append(
         "Refused recipients: then \(entry.refusedRecipients), now \(now.refusedRecipients).")
     }
@@ -66,10 +72,16 @@ package struct Retrial {
     return lines
   }
 
+  /// Modules that decide by the database.
+  private static let remembering = [
+    AllowListed.Options.name, BannedIPs.Options.name, Greylist.Options.name,
+  ]
+
   /// Each answer once; what a module says of each recipient counts as one.
   private static func answers(_ entry: TrailEntry) -> [String] {
     var answers: [String] = []
-    for decision in entry.decisions where decision.verdict != "proceed" {
+    for decision in entry.decisions
+    where decision.verdict != "proceed" && !remembering.contains(decision.module) {
       let would = decision.isActing ? "" : "would "
       let code = decision.code.map { " (\($0))" } ?? ""
       let answer = "\(decision.module) at \(decision.stage): \(would)\(decision.verdict)\(code)"

@@ -15,4 +15,9 @@
 int cmilter_setreply(SMFICTX *context, const char *code, const char *enhanced,
                      const char *const *lines, size_t count);
 
+/* From now on accept() returns no connection more, in whichever thread. */
+void cmilter_end_accepting(void);
+/* Exempts the calling thread from that. */
+void cmilter_accept_always(void);
+
 #endif

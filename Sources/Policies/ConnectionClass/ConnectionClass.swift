@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-internal import Addressing
+package import Addressing
 package import Configuration
 package import Mail
 internal import Milter
@@ -30,6 +30,8 @@ package struct ClientClass: Sendable, Equatable {
   package var reverseName: ReverseName
   /// Our own name: `[network] hostname` or what the MTA calls itself.
   package var ownName: MailText?
+  /// The name under which our results stand (RFC 8601 §2.5): `[network] authserv_id`, else ours.
+  package var authservID: MailText?
 
   /// `INTERNAL`, `EXTERNAL TRUSTED DYN`: the words of the log.
   package var words: String {
@@ -47,6 +49,21 @@ package enum ClientClassFact: Fact {
   package typealias Value = ClientClass
 }
 
+/// The networks of our own clients and relays. Set at CONNECT.
+package enum OurNetworksFact: Fact {
+  package typealias Value = OurNetworks
+}
+
+/// `[network] internal_connect` and `trusted_relay`.
+package struct OurNetworks: Sendable {
+  let internalConnect: Networks
+  let trustedRelay: Networks
+
+  package func contains(_ ip: IPAddress) -> Bool {
+    internalConnect.contains(ip) || trustedRelay.contains(ip)
+  }
+}
+
 /// Classifies the client: the first module, since all others ask what kind of client they see.
 ///
 /// Decides nothing by itself. AUTH makes a client internal from then on (its macros come with every
@@ -55,19 +72,22 @@ package enum ClientClassFact: Fact {
 /// as a client whose address a proxy did not tell.
 package struct ConnectionClass: PolicyModule {
   package typealias Options = NetworkOptions
-  package static var provides: [any Fact.Type] { [ClientClassFact.self] }
+  package static var provides: [any Fact.Type] {
+    [ClientClassFact.self, OurNetworksFact.self]
+  }
   package static var yieldsToAccept: Bool { false }
 
-  let internalConnect: Networks
-  let trustedRelay: Networks
+  let networks: OurNetworks
   let hostname: String
+  let authservID: String
 
   package init(
     _ settings: Settings<NetworkOptions>, _ services: Services
   ) throws(SetupError) {
-    internalConnect = settings.internalConnect
-    trustedRelay = settings.trustedRelay
+    networks = OurNetworks(
+      internalConnect: settings.internalConnect, trustedRelay: settings.trustedRelay)
     hostname = settings.hostname
+    authservID = settings.authservID
   }
 
   package func makeSession() -> Session { Session(module: self) }
@@ -79,6 +99,7 @@ package struct ConnectionClass: PolicyModule {
     package func connect(_ t: Transaction) -> Verdict {
       let found = module.classify(t)
       t[ClientClassFact.self] = found
+      t[OurNetworksFact.self] = module.networks
       t.note(found.words)
       return .proceed
     }
@@ -95,12 +116,13 @@ package struct ConnectionClass: PolicyModule {
 
   func classify(_ t: Transaction) -> ClientClass {
     let ip = t.peer.ip ?? (isOfThisMachine(t) ? IPAddress(v4: 0x7F00_0001) : nil)
+    let ownName = hostname.isEmpty ? t.hostName : MailText(hostname)
     return ClientClass(
-      isInternal: ip.map { internalConnect.contains($0) } ?? false,
-      isTrusted: ip.map { trustedRelay.contains($0) } ?? false,
+      isInternal: ip.map { networks.internalConnect.contains($0) } ?? false,
+      isTrusted: ip.map { networks.trustedRelay.contains($0) } ?? false,
       isLoopback: ip?.isLoopback ?? false, isAuthenticated: false,
-      reverseName: reverseName(t.peer),
-      ownName: hostname.isEmpty ? t.hostName : MailText(hostname))
+      reverseName: reverseName(t.peer), ownName: ownName,
+      authservID: authservID.isEmpty ? ownName : MailText(authservID))
   }
 
   private func isOfThisMachine(_ t: Transaction) -> Bool {

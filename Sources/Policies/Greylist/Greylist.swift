@@ -45,7 +45,7 @@ package struct Greylist: PolicyModule {
   package static var remedy: Remedy { .greylistPass }
 
   package static var needs: [any Fact.Type] { [ClientClassFact.self] }
-  package static var reads: [any Fact.Type] { [OriginFact.self] }
+  package static var reads: [any Fact.Type] { [OriginFact.self, CallBackFact.self] }
   package static var isForStrangersOnly: Bool { true }
   package static var needsStore: Bool { true }
 
@@ -105,6 +105,9 @@ package struct Greylist: PolicyModule {
     }
     guard let triplet = triplet(recipients, t) else { return .proceed }
     let learnOnly = !t.isEnforced(on: recipients)
+    var rule = rule
+    // Who should be verified waits, however well its neighbours behave.
+    if t[CallBackFact.self] != nil { rule.autoPass = 0 }
     let answer = try triplets.see(
       triplet, at: time.milliseconds, by: rule, learnOnly: learnOnly,
       within: min(t.deadline.remaining, Self.patience))
@@ -130,7 +133,9 @@ package struct Greylist: PolicyModule {
     guard let sender = t.sender else { return "no sender" }
     if sender.mailbox.isNull { return "null sender" }
     if let ip = t.peer.ip, skip.contains(ip) { return "client in skip" }
-    if skipFrom.contains(sender.mailbox) { return "sender in skip_from" }
+    if t[CallBackFact.self] == nil, skipFrom.contains(sender.mailbox) {
+      return "sender in skip_from"
+    }
     if !skipTo.isEmpty, recipients.allSatisfy({ skipTo.contains($0.mailbox) }) {
       return "recipient in skip_to"
     }

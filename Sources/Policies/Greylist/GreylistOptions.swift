@@ -27,7 +27,9 @@ package struct GreylistOptions: PolicySection {
     shipped: TimeSpan.days(2), unit: "h",
     help: """
       How long after the first attempt a retry still counts; one that comes later begins anew. \
-      Some large senders retry only after many hours.
+      Some large senders retry only after many hours. Of more than 5,000,000 triplets those that \
+      never passed are forgotten sooner, the oldest first; if that is not enough, those that \
+      were not seen for longest.
       """)
   package let retain = ConfigOption(
     "retain", default: TimeSpan.days(36), in: .hours(1) ... .days(3650),

@@ -3,6 +3,7 @@
 
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Mail
 
 struct Allow: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -76,7 +77,8 @@ struct Allow: ParsableCommand {
           rows.append([
             entry.kind == "domain" ? "@\(entry.value)" : entry.value,
             entry.skip.isEmpty ? "all" : entry.skip.joined(separator: ","), proof,
-            ListDate.text(entry.since), ListDate.text(entry.until), entry.note,
+            ListDate.text(entry.since), ListDate.text(entry.until),
+            MailText(entry.note).description,
           ])
         }
       }

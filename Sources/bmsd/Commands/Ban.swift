@@ -3,6 +3,7 @@
 
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Mail
 internal import Configuration
 
 struct BanCommand: ParsableCommand {
@@ -28,7 +29,8 @@ struct BanCommand: ParsableCommand {
         } else {
           rows.append([
             ban.kind == "domain" ? "@\(ban.value)" : ban.value, ListDate.text(ban.since),
-            ListDate.text(ban.until), ban.reference.isEmpty ? "-" : ban.reference, ban.reason,
+            ListDate.text(ban.until), ban.reference.isEmpty ? "-" : ban.reference,
+            MailText(ban.reason).description,
           ])
         }
       }

@@ -39,18 +39,26 @@ struct Config: ParsableCommand {
   }
 
   struct Doc: ParsableCommand {
-    enum Format: String, ExpressibleByArgument, CaseIterable { case sample, man }
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+      case sample, man, commands, sendmail
+    }
 
     static let configuration = CommandConfiguration(
-      abstract: "Print the commented sample file, or the manual page bms.conf(5).",
-      discussion: "Both are made from the option tables that parse the file.")
+      abstract: "Print the commented sample file, or another text made from tables.",
+      discussion: """
+        sample is the file, man its manual page bms.conf(5), commands the manual page bmsd(8), \
+        sendmail the line for sendmail.mc. They come from the tables that parse the file and the \
+        command line.
+        """)
 
     @Option(help: "What to print.") var format = Format.sample
 
-    func run() {
+    func run() throws {
       switch format {
       case .sample: print(Documentation.sampleFile, terminator: "")
       case .man: print(Documentation.manualPage, terminator: "")
+      case .commands: print(try CommandPage.text(), terminator: "")
+      case .sendmail: print(Documentation.sendmailMacros, terminator: "")
       }
     }
   }

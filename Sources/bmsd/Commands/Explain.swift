@@ -29,7 +29,7 @@ struct Explain: ParsableCommand {
     let question = TrailQuestion(name)
     // Asked first: who opens the trail may no longer be allowed to, and what is not over yet may be
     // written meanwhile.
-    let unwritten = question.reference.flatMap { try? DaemonAccess(config).unwritten($0) }
+    let unwritten = try? DaemonAccess(config).unwritten(name)
     let (reader, configuration) = try config.openTrail()
     try Trail.reading {
       var entries = try question.entries(in: reader)

@@ -37,6 +37,8 @@ struct Log: ParsableCommand {
   func run() throws {
     var filter = TrailFilter()
     filter.since = try since.map { try Moment.parse($0, option: "since") }
+    try check(verdict, "verdict", Self.verdicts)
+    try check(module, "module", BMSDaemon.pipelineNames + ["runner"])
     filter.until = try until.map { try Moment.parse($0, option: "until") }
     filter.verdict = verdict
     filter.module = module
@@ -46,8 +48,10 @@ struct Log: ParsableCommand {
     var (reader, configuration) = try config.openTrail()
     let path = configuration.settings(TrailOptions.self).path.path
     try Trail.reading {
-      let entries = try reader.entries(filter, limit: limit)
-      show(entries)
+      let entries = try ProgressLine.during("searching") {
+        try reader.entries(filter, limit: limit)
+      }
+      try show(entries)
       guard follow else { return }
       filter.after = try reader.extent().last
       while true {
@@ -58,20 +62,30 @@ struct Log: ParsableCommand {
           filter.after = 0
         }
         let new = try reader.entries(filter, limit: 10_000)
-        show(new)
+        try show(new)
         if let last = new.last { filter.after = last.id }
       }
     }
   }
 
-  private func show(_ entries: [TrailEntry]) {
+  private static let verdicts = [
+    "accept", "discard", "hold", "reject", "tempfail", "abandoned", "quarantine",
+  ]
+
+  /// A misspelt word must not read as "there was no such mail".
+  private func check(_ word: String?, _ option: String, _ known: [String]) throws {
+    guard let word, !known.contains(word) else { return }
+    throw ValidationError("--\(option) \(word): write one of \(known.joined(separator: ", "))")
+  }
+
+  private func show(_ entries: [TrailEntry]) throws {
     if json {
       for entry in entries { print(entry.json) }
     } else {
       let lines = Terminal.table(entries.map(\.row))
       if follow { for line in lines { print(line) } } else { Terminal.page(lines) }
     }
-    fflush(nil)
+    try BMSD.flushOutput()
   }
 }
 

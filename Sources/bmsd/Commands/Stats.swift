@@ -23,7 +23,7 @@ struct Stats: ParsableCommand {
     let start = try Moment.parse(since, option: "since")
     let (reader, _) = try config.openTrail()
     try Trail.reading {
-      let stats = try reader.stats(since: start)
+      let stats = try ProgressLine.during("counting") { try reader.stats(since: start) }
       let report = StatsReport(stats)
       let lines =
         json

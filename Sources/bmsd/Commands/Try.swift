@@ -35,6 +35,7 @@ struct Try: ParsableCommand {
   @Option(help: "A recipient; may be repeated. Else the file's Delivered-To.") var rcpt: [String] =
     []
   @Option(help: "The user as whom the client authenticated.") var auth: String?
+  @OptionGroup var choice: ResolverChoice
   @Flag(help: "Show the message before and after.") var diff = false
   @Flag(help: "One JSON object an answer, then one for the verdict.") var json = false
 
@@ -52,7 +53,9 @@ struct Try: ParsableCommand {
     if let ref { return try decideAgain(ref) }
     let bytes = try message()
     let trail = MemoryTrail(capacity: 1)
-    let (setup, pipeline) = try config.provedPipeline(trail: trail)
+    let (setup, pipeline) = try config.provedPipeline(
+      trail: trail, resolver: try choice.chosen())
+    pipeline.refresh(by: Deadline(Self.patience, SystemTime()))
     let message = EditedMessage(parsing: bytes)
     let envelope = envelope(of: message)
     let trial = Trial(pipeline, trail: trail, hostName: Self.hostName)
@@ -72,7 +75,9 @@ struct Try: ParsableCommand {
   private func decideAgain(_ name: String) throws {
     // Read first: who opens the trail may no longer be allowed to.
     let trail = MemoryTrail(capacity: 1)
-    let (setup, pipeline) = try config.provedPipeline(trail: trail)
+    let (setup, pipeline) = try config.provedPipeline(
+      trail: trail, resolver: try choice.chosen())
+    pipeline.refresh(by: Deadline(Self.patience, SystemTime()))
     let (reader, _) = try config.openTrail()
     let entry = try Trail.reading { try TrailQuestion(name).entries(in: reader).last }
     guard let entry else {
@@ -99,6 +104,9 @@ struct Try: ParsableCommand {
     }
     if outcome.isRefused { throw ExitCode(1) }
   }
+
+  /// How long DNS may take for what is known before a message comes.
+  private static let patience = Duration.seconds(10)
 
   private func message() throws -> [UInt8] {
     do {
@@ -133,7 +141,7 @@ struct Try: ParsableCommand {
     MailText(text.hasPrefix("<") ? text : "<\(text)>")
   }
 
-  private static var hostName: String {
+  static var hostName: String {
     var name = [CChar](repeating: 0, count: 256)
     guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
     return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)

@@ -56,6 +56,14 @@ class Sample:
 KNOWN = "192.0.2.7, 203.0.113.5"
 """Clients for which the greylist makes no trouble, [greylist] skip."""
 
+ZONE = """
+bank.example TXT "v=spf1 ip4:203.0.113.99 -all"
+example.com TXT "v=spf1 ip4:192.0.2.7 -all"
+7.2.0.192.in-addr.arpa PTR mx.example.com
+mx.example.com A 192.0.2.7
+"""
+"""All of the demo's DNS."""
+
 SAMPLES = [
     Sample(
         "An ordinary message",
@@ -95,6 +103,13 @@ SAMPLES = [
         "delivered",
         address="198.51.100.23", name="dsl23.example.net", helo="10.0.0.5",
         sender="bob@example.org", recipient="ann@example.com", login="bob",
+    ),
+    Sample(
+        "A forged sender",
+        "The owner of bank.example says by SPF which address sends its mail: not this client's.",
+        "refused",
+        sender="service@bank.example", text="may not send mail for bank.example",
+        then=(Question(("explain", "REF"), "says that this client may not send for it"),),
     ),
     Sample(
         "To postmaster, by a client that would be refused",

@@ -65,6 +65,7 @@ class PrivateSendmail:
 
     `milter` is spelled as Sendmail wants it (`inet:8899@127.0.0.1`, `local:/path`). It listens on
     every address of its network: start it inside a `PrivateNetwork` (`entered()`), sink included.
+    `macros` are lines of sendmail.mc in place of `milter`.
     `hosts` are further lines of /etc/hosts, and the only answers to its name look-ups."""
 
     def __init__(
@@ -75,6 +76,7 @@ class PrivateSendmail:
         sink_port: int,
         milter: str | None = None,
         hosts: dict[str, str] | None = None,
+        macros: str | None = None,
     ) -> None:
         self.folder = folder
         self.smtp_port = smtp_port
@@ -87,14 +89,17 @@ class PrivateSendmail:
         self.sandbox.add_host("127.0.0.1", f"mail.{DOMAIN}", "mail")
         for address, name in (hosts or {}).items():
             self.sandbox.add_host(address, name)
-        self._prepare(sink_port, milter)
+        self._prepare(sink_port, macros or self._filter(milter))
 
-    def _prepare(self, sink_port: int, milter: str | None) -> None:
+    @staticmethod
+    def _filter(milter: str | None) -> str:
+        return f"INPUT_MAIL_FILTER(`bms', `S={milter}, F=T')" if milter else "dnl"
+
+    def _prepare(self, sink_port: int, filters: str) -> None:
         self.queue.mkdir(mode=0o700)
         (self.folder / "statistics").touch()
         (self.folder / "service.switch").write_text("hosts files\naliases files\n")
         self.configuration = self.folder / "sendmail.cf"
-        filters = f"INPUT_MAIL_FILTER(`bms', `S={milter}, F=T')" if milter else "dnl"
         source = _CONFIGURATION.format(
             macros=self.programs.macros,
             domain=DOMAIN,

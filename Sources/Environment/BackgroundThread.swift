@@ -7,7 +7,7 @@ internal import Glibc
 /// gets one.
 ///
 /// - Returns: false when the system gives no thread.
-func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
+package func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
   final class Box {
     let body: @Sendable () -> Void
     init(_ body: @escaping @Sendable () -> Void) { self.body = body }

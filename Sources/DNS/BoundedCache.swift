@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+/// Remembers values until there are too many, then forgets those not asked for of late.
+///
+/// Two generations of half the capacity each: what is used moves to the younger one, and when that
+/// is full, the older one is dropped. So every operation takes the same short time, however full
+/// the cache is.
+package struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+  private var young: [Key: (value: Value, cost: Int)] = [:]
+  private var old: [Key: (value: Value, cost: Int)] = [:]
+  private var youngCost = 0
+  private let halfCapacity: Int
+
+  /// - Parameter capacity: the sum of the costs of all values that it may hold.
+  package init(capacity: Int) { halfCapacity = max(0, capacity) / 2 }
+
+  /// How many values there are.
+  package var count: Int { young.count + old.count }
+
+  /// The value last inserted for `key`, unless it was forgotten.
+  package mutating func value(for key: Key) -> Value? {
+    if let entry = young[key] { return entry.value }
+    guard let entry = old.removeValue(forKey: key) else { return nil }
+    insert(entry.value, for: key, cost: entry.cost)
+    return entry.value
+  }
+
+  /// Keeps `value`, in place of what was kept for `key`.
+  ///
+  /// A value that costs more than half the capacity is not kept.
+  package mutating func insert(_ value: Value, for key: Key, cost: Int) {
+    remove(key)
+    guard cost <= halfCapacity else { return }
+    if youngCost + cost > halfCapacity {
+      old = young
+      young = [:]
+      youngCost = 0
+    }
+    young[key] = (value, cost)
+    youngCost += cost
+  }
+
+  /// Forgets what is kept for `key`.
+  package mutating func remove(_ key: Key) {
+    if let entry = young.removeValue(forKey: key) { youngCost -= entry.cost }
+    old.removeValue(forKey: key)
+  }
+
+  /// Forgets everything.
+  package mutating func removeAll() {
+    young = [:]
+    old = [:]
+    youngCost = 0
+  }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Addressing
+package import Environment
+
+/// The name of an address that leads back to it: the iprev check (RFC 8601 §3).
+package struct ReverseName: Sendable, Equatable {
+  /// The results of RFC 8601 §2.7.3.
+  package enum Result: String, Sendable {
+    /// A name of the address leads back to it.
+    case pass
+    /// It has names, but none leads back.
+    case fail
+    /// DNS gave no answer; a later check may succeed.
+    case temperror
+    /// It has no name.
+    case permerror
+  }
+
+  package let result: Result
+  /// The first name that leads back; without one, the first at all.
+  package let name: DomainName?
+
+  /// So many names are tried, as by SPF (RFC 7208 §4.6.4).
+  private static let maximumNames = 10
+
+  /// Asks for the names of `address` and where they lead.
+  package init(of address: IPAddress, _ resolver: some Resolver, by deadline: Deadline) {
+    let response = resolver.resolve(DomainName(reverse: address), .ptr, by: deadline)
+    guard let first = response.names.first else {
+      self.init(response.isFailure ? .temperror : .permerror, nil)
+      return
+    }
+    var failed = false
+    for name in response.names.prefix(Self.maximumNames) {
+      let answer = resolver.resolve(name, address.isIPv4 ? .a : .aaaa, by: deadline)
+      if answer.addresses.contains(address) {
+        self.init(.pass, name)
+        return
+      }
+      failed = failed || answer.isFailure
+    }
+    self.init(failed ? .temperror : .fail, first)
+  }
+
+  private init(_ result: Result, _ name: DomainName?) {
+    self.result = result
+    self.name = name
+  }
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+/// The value of an Authentication-Results field (RFC 8601 §2.2): who checked, and what came of it.
+public struct AuthenticationResults: Sendable, Equatable {
+  /// What a method looked at: `smtp.mailfrom=user@example.org`.
+  public struct Property: Sendable, Equatable {
+    /// `smtp`, `header`, `body` or `policy`.
+    public var type: String
+    /// `mailfrom`, `d`, `iprev` …
+    public var name: String
+    /// What was looked at.
+    public var value: MailText
+
+    /// A property; write `type` and `name` in lower case.
+    public init(_ type: String, _ name: String, _ value: MailText) {
+      self.type = type
+      self.name = name
+      self.value = value
+    }
+  }
+
+  /// The result of one method: `spf=pass (comment) smtp.mailfrom=user@example.org`.
+  public struct Entry: Sendable, Equatable {
+    /// `spf`, `dkim`, `auth`, `iprev` … in lower case.
+    public var method: String
+    /// `pass`, `fail`, `none` … in lower case.
+    public var result: String
+    /// Why, where the method says so.
+    public var reason: MailText?
+    /// For people.
+    public var comment: MailText?
+    /// What was looked at.
+    public var properties: [Property]
+
+    /// A result; write `method` and `result` in lower case.
+    public init(
+      _ method: String, _ result: String, reason: MailText? = nil, comment: MailText? = nil,
+      _ properties: [Property] = []
+    ) {
+      self.method = method
+      self.result = result
+      self.reason = reason
+      self.comment = comment
+      self.properties = properties
+    }
+  }
+
+  /// The authserv-id: the name of the host that checked.
+  public var server: MailText
+  /// Empty for `none`: nothing was checked.
+  public var entries: [Entry]
+
+  /// Results of `server`.
+  public init(server: MailText, entries: [Entry]) {
+    self.server = server
+    self.entries = entries
+  }
+}
+
+// MARK: writing
+
+extension AuthenticationResults {
+  /// The longest value of a property, a reason or a comment in bytes; more is cut off.
+  public static let maximumValue = 512
+  /// Where lines are folded.
+  private static let lineWidth = 76
+
+  /// The value of the field, folded by LF and TAB. Whatever the values hold, it reads back as these
+  /// entries: what may not stand in a header field is replaced by `?`.
+  public var value: MailText {
+    var text = Self.written(server)
+    guard !entries.isEmpty else { return MailText(text + Array("; none".utf8)) }
+    for entry in entries {
+      text += Array(";\n\t\(entry.method)=\(entry.result)".utf8)
+      var width = 8 + entry.method.utf8.count + entry.result.utf8.count
+      func add(_ part: [UInt8]) {
+        if width + part.count >= Self.lineWidth {
+          text += [0x0A, 0x09]
+          width = 8
+        } else {
+          text.append(0x20)
+        }
+        text += part
+        width += part.count + 1
+      }
+      if let comment = entry.comment { add(Self.commented(comment)) }
+      if let reason = entry.reason { add(Array("reason=".utf8) + Self.quoted(reason)) }
+      for property in entry.properties {
+        add(Array("\(property.type).\(property.name)=".utf8) + Self.written(property.value))
+      }
+    }
+    return MailText(text)
+  }
+
+  /// As it is where it is a token or an address of plain atoms, else quoted.
+  private static func written(_ value: MailText) -> [UInt8] {
+    let isPlain =
+      !value.isEmpty && value.bytes.count <= maximumValue
+      && value.bytes.allSatisfy { byte in
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte)
+          || (0x61...0x7A).contains(byte) || plainPunctuation.contains(byte)
+      }
+    return isPlain ? value.bytes : quoted(value)
+  }
+
+  /// Of what may stand in a token (RFC 2045 §5.1), what no reader takes for something else, and
+  /// the `@` of an address.
+  private static let plainPunctuation = Set("!#$%&'*+-.^_`{|}~@".utf8)
+
+  private static func quoted(_ text: MailText) -> [UInt8] {
+    [UInt8(ascii: "\"")] + escaped(text, "\"\\") + [UInt8(ascii: "\"")]
+  }
+
+  private static func commented(_ text: MailText) -> [UInt8] {
+    [UInt8(ascii: "(")] + escaped(text, "()\\") + [UInt8(ascii: ")")]
+  }
+
+  private static func escaped(_ text: MailText, _ specials: String) -> [UInt8] {
+    var out: [UInt8] = []
+    for scalar in String(decoding: text.bytes.prefix(maximumValue), as: UTF8.self).unicodeScalars {
+      if specials.unicodeScalars.contains(scalar) { out.append(UInt8(ascii: "\\")) }
+      let isKept = scalar.isVisible && scalar != "\u{FFFD}"
+      out += Array(UTF8.encode(isKept ? scalar : "?") ?? UTF8.encode("?") ?? .init())
+    }
+    return out
+  }
+}
+
+// MARK: reading
+
+extension AuthenticationResults {
+  /// The longest field value, and the most entries and properties, that are read.
+  public static let maximumLength = 65_536
+  private static let maximumEntries = 200
+  private static let maximumProperties = 100
+  private static let semicolon = UInt8(ascii: ";")
+
+  /// Reads what any producer wrote; nil where it makes no sense.
+  public init?(parsing value: MailText) {
+    guard value.bytes.count <= Self.maximumLength else { return nil }
+    var field = StructuredField(value)
+    guard let server = Self.server(&field) else { return nil }
+    self.init(server: server, entries: [])
+    // The version of the field.
+    _ = field.word(until: [Self.semicolon])
+    guard field.skipSpace() != nil else { return nil }
+    while !field.isAtEnd {
+      guard field.take(Self.semicolon), field.skipSpace() != nil else { return nil }
+      // What ends in a semicolon is met, though not allowed.
+      if field.isAtEnd { break }
+      guard entries.count < Self.maximumEntries else { return nil }
+      switch Self.entry(&field) {
+      case .entry(let entry): entries.append(entry)
+      case .nothing: break
+      case nil: return nil
+      }
+    }
+  }
+
+  /// Whether a field names one of `servers`, in lower case, as who checked. One that cannot be read
+  /// does if such a name stands before its first semicolon: some reader may see it so.
+  public static func claims(_ servers: Set<MailText>, in value: MailText) -> Bool {
+    var field = StructuredField(MailText(value.bytes.prefix(maximumLength)))
+    if let server = server(&field), field.isAtEnd || field.next == semicolon || isDigit(field.next)
+    {
+      return servers.contains(withoutDot(server.lowercased))
+    }
+    let head = MailText(value.bytes.prefix(maximumLength).prefix { $0 != semicolon }).lowercased
+    let words = head.bytes.split { byte in
+      !((0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x2D
+        || byte == 0x2E || byte == 0x5F || byte >= 0x80)
+    }
+    return words.contains { servers.contains(withoutDot(MailText($0))) }
+  }
+
+  private static func withoutDot(_ name: MailText) -> MailText {
+    name.bytes.last == UInt8(ascii: ".") ? MailText(name.bytes.dropLast()) : name
+  }
+
+  private static func isDigit(_ byte: UInt8?) -> Bool {
+    byte.map { (0x30...0x39).contains($0) } ?? false
+  }
+
+  /// The authserv-id with the white space around it.
+  private static func server(_ field: inout StructuredField) -> MailText? {
+    guard field.skipSpace() != nil else { return nil }
+    let name =
+      field.next == UInt8(ascii: "\"") ? field.quotedString() : field.word(until: [semicolon])
+    guard let name, !name.isEmpty, field.skipSpace() != nil else { return nil }
+    return name
+  }
+
+  private enum Part {
+    case entry(Entry)
+    /// `none`: nothing was checked.
+    case nothing
+  }
+
+  private static func entry(_ field: inout StructuredField) -> Part? {
+    let equals = UInt8(ascii: "=")
+    let method = field.word(until: [semicolon, equals, UInt8(ascii: "/")])
+    guard !method.isEmpty, field.skipSpace() != nil else { return nil }
+    if field.isAtEnd || field.next == semicolon {
+      return method.lowercased == "none" ? .nothing : nil
+    }
+    if field.take(UInt8(ascii: "/")) {
+      guard field.skipSpace() != nil else { return nil }
+      _ = field.word(until: [semicolon, equals])
+      guard field.skipSpace() != nil else { return nil }
+    }
+    guard field.take(equals), field.skipSpace() != nil else { return nil }
+    let result = field.word(until: [semicolon, equals])
+    guard !result.isEmpty, let comments = field.skipSpace() else { return nil }
+    var entry = Entry(
+      String(decoding: method.lowercased.bytes, as: UTF8.self),
+      String(decoding: result.lowercased.bytes, as: UTF8.self), comment: comments.first)
+    while !field.isAtEnd, field.next != semicolon {
+      guard entry.properties.count < maximumProperties, detail(&field, &entry) else { return nil }
+    }
+    return .entry(entry)
+  }
+
+  /// `reason=...` or `ptype.property=value`.
+  private static func detail(_ field: inout StructuredField, _ entry: inout Entry) -> Bool {
+    let equals = UInt8(ascii: "=")
+    let dot = UInt8(ascii: ".")
+    let type = field.word(until: [semicolon, equals, dot]).lowercased
+    guard !type.isEmpty, field.skipSpace() != nil else { return false }
+    var name = MailText("")
+    if field.take(dot) {
+      guard field.skipSpace() != nil else { return false }
+      name = field.word(until: [semicolon, equals]).lowercased
+      guard !name.isEmpty, field.skipSpace() != nil else { return false }
+    }
+    guard field.take(equals), field.skipSpace() != nil else { return false }
+    var value = MailText("")
+    if field.next == UInt8(ascii: "\"") {
+      guard let text = field.quotedString() else { return false }
+      value = text
+    }
+    // `"a b"@example.org` is a quoted string and the rest of an address.
+    value.bytes += field.word(until: [semicolon]).bytes
+    guard let comments = field.skipSpace() else { return false }
+    if entry.comment == nil { entry.comment = comments.first }
+    if name.isEmpty {
+      guard type == "reason" else { return false }
+      entry.reason = value
+    } else {
+      entry.properties.append(
+        Property(
+          String(decoding: type.bytes, as: UTF8.self), String(decoding: name.bytes, as: UTF8.self),
+          value))
+    }
+    return true
+  }
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Access
+internal import Addressing
+internal import DNS
+internal import Environment
+internal import Mail
+internal import Milter
+internal import Policy
+internal import SPF
+
+/// The judgement of one message's sender, step by step in the ancestor's order (its section 2.6.2).
+/// A step that comes to a verdict ends it.
+struct SenderCheck {
+  private let module: SenderPolicy
+  private let t: Transaction
+  private let client: SenderClient
+  private let sender: Mailbox
+  private let deadline: Deadline
+  private let query: SPFQuery
+  private var evaluation = SPFEvaluation(.none)
+  /// What policy goes by, and why.
+  private var result = SPFResult.none
+  private var basis = SenderAuthentication.Basis.official
+  private var helo: SPFResult?
+  private var reverseName: ClientClass.ReverseName
+  private var notes: [String] = []
+
+  private typealias Code = SenderPolicy.Code
+
+  init(
+    _ module: SenderPolicy, _ t: Transaction, _ client: SenderClient, _ sender: Mailbox,
+    by deadline: Deadline
+  ) {
+    self.module = module
+    self.t = t
+    self.client = client
+    self.sender = sender
+    self.deadline = deadline
+    reverseName = client.reverseName
+    query = SPFQuery(
+      client: client.ip, mailFrom: sender, helo: client.helo,
+      receiver: t[ClientClassFact.self]?.ownName)
+  }
+
+  mutating func verdict() -> Verdict {
+    let verdict = steps()
+    if verdict == .proceed { t.note(notes.joined(separator: "; ")) }
+    return verdict
+  }
+
+  private mutating func steps() -> Verdict {
+    checkReverseName()
+    if let verdict = checkForwarder() { return verdict }
+    evaluate()
+    let verdict =
+      onTemporaryError() ?? onHello() ?? onOurOwn() ?? guess() ?? onMissingCredentials()
+      ?? onResult()
+    conclude()
+    return verdict ?? .proceed
+  }
+
+  // MARK: evidence
+
+  private mutating func checkReverseName() {
+    let found = ReverseName(of: client.ip, module.resolver, by: deadline)
+    var properties = [AuthenticationResults.Property("policy", "iprev", MailText("\(client.ip)"))]
+    if found.result == .pass, let name = found.name {
+      // Our own look-up counts for more than the MTA's word.
+      reverseName =
+        DynamicName.looksDynamic("\(name)", address: client.ip) ? .dynamic : .present
+      properties[0].value = MailText("\(client.ip)")
+    } else if found.result != .temperror {
+      reverseName = .absent
+    }
+    t.report(
+      AuthenticationResults.Entry(
+        "iprev", found.result.rawValue, comment: found.name.map { MailText("\($0)") }, properties))
+  }
+
+  private mutating func checkForwarder() -> Verdict? {
+    guard let forwarder = module.evaluator.forwarder(of: client, by: deadline) else { return nil }
+    (result, basis) = (.pass, .forwarder)
+    leave(nil)
+    return .accept(reason(.forwarder, "\(forwarder) from \(client.ip)", "spf.trusted_forwarder"))
+  }
+
+  private mutating func evaluate() {
+    evaluation = module.evaluator.official(query, by: deadline)
+    result = evaluation.result
+    if result == .none, let delegated = module.evaluator.delegated(query, by: deadline) {
+      (result, basis) = (delegated, .delegate)
+    }
+    guard result == .permerror, let lax = module.evaluator.lax(query, by: deadline) else { return }
+    (result, basis) = (lax, .lax)
+    // The sender should hear of the faulty record; until somebody tells it, it waits.
+    callBack("DSN", .permerror)
+  }
+
+  /// Whether `helo` is the domain or a name below it.
+  private func isOfSender(_ helo: MailText) -> Bool {
+    guard let domain = sender.domain.flatMap({ DomainName($0.bytes) }),
+      let name = DomainName(helo.bytes)
+    else { return false }
+    return name.isWithin(domain)
+  }
+
+  // MARK: steps
+
+  private mutating func onTemporaryError() -> Verdict? {
+    guard result == .temperror else { return nil }
+    let verdict = apply(
+      ruling(.temperror), .temperror,
+      .transient(
+        4, 3, "SPF: no answer from the DNS servers of \(checkedDomain)",
+        "Have their TXT answers repaired if this goes on"))
+    if verdict == nil { result = .none }
+    return verdict
+  }
+
+  private mutating func onHello() -> Verdict? {
+    guard !sender.isNull else {
+      helo = evaluation.result
+      return nil
+    }
+    guard result != .pass, !client.helo.isEmpty else { return nil }
+    let query = SPFQuery(client: client.ip, helo: client.helo, receiver: query.receiver)
+    let found = module.evaluator.official(query, by: deadline)
+    helo = found.result
+    t.report(
+      AuthenticationResults.Entry(
+        "spf", found.result.rawValue,
+        [AuthenticationResults.Property("smtp", "helo", client.helo)]))
+    let ruling = module.defaults.ruling(onHello: found.result, of: client.helo).overruled(
+      by: module.access?.policy(SenderDefaults.key("HELO", found.result), client.helo))
+    let verdict = apply(
+      ruling, .helo,
+      .permanent(
+        7, 23,
+        Self.lines(
+          "SPF: \(client.ip) may not use the HELO name \(client.helo)", found.explanation,
+          client.helo)))
+    if verdict == nil, found.result == .none, module.guesses,
+      !DynamicName.looksDynamic(client.helo.description, address: client.ip)
+    {
+      helo = module.evaluator.guess(query, .helo, by: deadline)
+    }
+    return verdict
+  }
+
+  /// Where our domain has an SPF record, that decides.
+  private mutating func onOurOwn() -> Verdict? {
+    guard evaluation.result == .none, basis == .official, t[InternalSenderFact.self] == true else {
+      return nil
+    }
+    return apply(
+      SenderRuling(.refuse, "sender.internal_domains"), .self_,
+      .permanent(7, 1, "\(checkedDomain) is our own domain, and you are none of its servers"))
+  }
+
+  private mutating func guess() -> Verdict? {
+    guard module.guesses, result == .none, !sender.isNull else { return nil }
+    let hasName = reverseName == .present
+    let found = module.evaluator.guess(
+      query, hasName ? .sender : .senderWithoutPointer, by: deadline)
+    if found == .pass {
+      (result, basis) = (.pass, .guess)
+    } else if helo == .pass, isOfSender(client.helo) {
+      (result, basis) = (.pass, .helo)
+    } else if found != .none {
+      (result, basis) = (found, .guess)
+    }
+    return nil
+  }
+
+  /// Three strikes: no name of its own, no SPF record, no HELO name that says who it is.
+  private mutating func onMissingCredentials() -> Verdict? {
+    guard reverseName != .present, evaluation.result == .none, result != .pass, helo != .pass,
+      basis != .delegate
+    else { return nil }
+    result = .none
+    let ruling = module.defaults.withoutCredentials.overruled(
+      by: module.access?.policy("SPF-None", query.sender.address))
+    let verdict = apply(
+      ruling, .noCredentials,
+      .permanent(
+        7, 26, "You have no PTR name of your own, no SPF record and no HELO name that SPF passes",
+        "Any one of these would do"))
+    if case .verify = ruling.measure, !ruling.isObserved {
+      t.addDemerits(max(0, 2 - (t[DemeritsFact.self] ?? 0)))
+    }
+    if verdict?.reply != nil { t.addDemerits(1) }
+    return verdict
+  }
+
+  private mutating func onResult() -> Verdict? {
+    let domain = checkedDomain
+    let official = Self.lines(
+      "SPF: \(client.ip) may not send mail for \(domain)", evaluation.explanation, domain)
+    switch result {
+    case .fail:
+      if isOurName(domain) { t.addDemerits(4) }
+      return apply(ruling(.fail), .fail, .permanent(7, 23, official))
+    case .softfail:
+      return apply(
+        ruling(.softfail), .softfail,
+        .permanent(
+          7, 23, "SPF: \(domain) says that \(client.ip) is probably no server of its own",
+          "If you sent this mail, tell your administrator that the SPF record is wrong"))
+    case .neutral:
+      return apply(
+        ruling(.neutral), .neutral,
+        .permanent(
+          7, 23, "SPF: mail from \(domain) must pass SPF here, because the name is often forged",
+          "Send through the servers that \(domain) recommends"))
+    case .pass:
+      return apply(
+        ruling(.pass), .pass,
+        .permanent(7, 1, "We do not accept mail from \(domain), though you may send for it"))
+    case .permerror:
+      return apply(
+        ruling(.permerror), .permerror,
+        .permanent(
+          5, 2, "The SPF record of \(domain) has an error: \(evaluation.problem ?? "unknown")",
+          "It must be corrected there"))
+    case .none, .temperror:
+      return apply(
+        ruling(.none), .none, .permanent(7, 1, "Mail from \(domain) must pass SPF here"))
+    }
+  }
+
+  // MARK: what is done about it
+
+  private func ruling(_ result: SPFResult) -> SenderRuling {
+    module.defaults.ruling(on: result, of: checkedDomain).overruled(
+      by: module.access?.policy(SenderDefaults.key("SPF", result), query.sender.address))
+  }
+
+  /// Nil where the message goes on.
+  private mutating func apply(
+    _ ruling: SenderRuling, _ code: Code, _ refusal: SMTPReply
+  ) -> Verdict? {
+    let entry = ruling.entry.map { ", \($0)" } ?? ""
+    let reason = reason(code, "\(words(code))\(entry)", ruling.option)
+    if ruling.isObserved {
+      notes.append("\(code.rawValue) is only observed\(entry)")
+      return nil
+    }
+    switch ruling.measure {
+    case .accept:
+      if !entry.isEmpty { notes.append("\(code.rawValue)\(entry)") }
+      return nil
+    case .whitelist: return .accept(reason)
+    case .verify(let kind):
+      callBack(kind, code)
+      return nil
+    case .discard: return .discard(reason)
+    case .tempfail:
+      let isTransient = refusal.severity == .transient
+      return .refuse(isTransient ? refusal : .transient(7, 24, "Please try again later"), reason)
+    case .reply(let reply): return refused(SMTPReply(reply), reason, code)
+    case .ban:
+      t.ban(because: "\(code.rawValue) \(words(code))")
+      return refused(refusal, reason, code)
+    case .refuse:
+      // A temporary error is no fault of the sender's.
+      return refused(
+        refusal, reason, code)
+    }
+  }
+
+  private func refused(_ reply: SMTPReply, _ reason: Reason, _ code: Code) -> Verdict {
+    if reply.severity == .permanent, code == .pass || (t[DemeritsFact.self] ?? 0) > 0 {
+      t.addDemerits(1)
+    }
+    return .refuse(reply, reason)
+  }
+
+  private mutating func callBack(_ kind: String, _ code: Code) {
+    // For bounces there is nobody to call back.
+    guard !sender.isNull else { return }
+    let text = "\(kind) \(code.rawValue)"
+    t[CallBackFact.self] = text
+    notes.append("call-back wanted: \(text)")
+  }
+
+  /// Facts for later modules, once the steps are done.
+  private mutating func conclude() {
+    t.report(spfEntry)
+    leave(spfEntry)
+    notes.insert(t[SPFFact.self]?.words ?? "", at: 0)
+  }
+
+  private func leave(_ entry: AuthenticationResults.Entry?) {
+    let fact = SenderAuthentication(
+      official: evaluation.result, identity: query.identity, domain: query.sender.domain,
+      effective: result, basis: basis, helo: sender.isNull ? nil : helo)
+    t[SPFFact.self] = fact
+    guard let domain = query.sender.domain, entry != nil else { return }
+    if result == .pass { t[OriginFact.self] = domain.lowercased.description }
+    // Guesses prove nothing.
+    if evaluation.result == .pass { t.prove(domain) }
+    if module.addsReceivedSPF { t[SenderPolicy.ReceivedSPFFact.self] = receivedSPF }
+  }
+
+  private var receivedSPF: MailText {
+    var field = ReceivedSPF(evaluation, of: query)
+    if let helo, !sender.isNull {
+      field.extensions.append((name: "x-helo-spf", value: helo.rawValue))
+    }
+    if basis != .official {
+      field.extensions.append((name: "x-bestguess", value: result.rawValue))
+    }
+    return field.field.value
+  }
+
+  private var spfEntry: AuthenticationResults.Entry {
+    var properties: [AuthenticationResults.Property] = []
+    if !sender.isNull {
+      properties.append(AuthenticationResults.Property("smtp", "mailfrom", sender.address))
+    } else {
+      properties.append(AuthenticationResults.Property("smtp", "helo", client.helo))
+    }
+    let comment = basis == .official ? nil : MailText("\(basis.rawValue): \(result.rawValue)")
+    return AuthenticationResults.Entry(
+      "spf", evaluation.result.rawValue, comment: comment, properties)
+  }
+
+  // MARK: words
+
+  private var checkedDomain: MailText { query.sender.domain ?? "(no domain)" }
+
+  private func isOurName(_ domain: MailText) -> Bool {
+    t[InternalSenderFact.self] == true
+      || t[ClientClassFact.self]?.ownName?.lowercased == domain.lowercased
+  }
+
+  private func words(_ code: Code) -> String {
+    if code == .helo { return "\(client.helo) from \(client.ip)" }
+    let mechanism = evaluation.mechanism.map { ", \($0)" } ?? ""
+    return "\(query.sender) from \(client.ip)\(mechanism)"
+  }
+
+  private func reason(_ code: Code, _ detail: String, _ option: String?) -> Reason {
+    Reason(module: SenderPolicy.Options.name, code: code.rawValue, detail: detail, option: option)
+  }
+
+  /// The domain's own words, marked as such: they are not ours.
+  private static func lines(_ first: String, _ explanation: String?, _ domain: MailText) -> String {
+    guard let explanation, !explanation.isEmpty else { return first }
+    return "\(first); \(domain) says: \(explanation)"
+  }
+}

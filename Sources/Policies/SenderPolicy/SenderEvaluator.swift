@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Addressing
+internal import Configuration
+internal import DNS
+internal import Environment
+internal import Mail
+internal import Policy
+internal import SPF
+
+/// SPF with this site's settings: the official result, and what else may be made of a domain.
+struct SenderEvaluator: Sendable {
+  private let engine: any SPFEngine
+  /// For all that is not official.
+  private let native: SPFEvaluator
+  private let delegate: DomainName?
+  private let forwarders: TrustedForwarders?
+
+  /// Records as read, for those who send often.
+  private static let maximumRecords = 10_000
+
+  init(_ settings: Settings<SPFOptions>, _ services: Services) throws(SetupError) {
+    let records = SPFRecordCache(capacity: Self.maximumRecords)
+    native = SPFEvaluator(resolver: services.resolver, time: services.time, records: records)
+    switch settings.engine {
+    case .native: engine = native
+    case .libspf2: engine = LibSPF2(native: native)
+    }
+    if settings.delegate.isEmpty {
+      delegate = nil
+    } else if let name = DomainName(settings.delegate) {
+      delegate = name
+    } else {
+      throw SetupError(option: "spf.delegate", "\"\(settings.delegate)\" is no domain name")
+    }
+    var domains: [DomainName] = []
+    for item in settings.trustedForwarder.items {
+      guard let name = DomainName(item) else {
+        throw SetupError(option: "spf.trusted_forwarder", "\"\(item)\" is no domain name")
+      }
+      domains.append(name)
+    }
+    forwarders = domains.isEmpty ? nil : TrustedForwarders(domains, evaluator: native)
+  }
+
+  /// What RFC 7208 says.
+  func official(_ query: SPFQuery, by deadline: Deadline) -> SPFEvaluation {
+    engine.evaluate(query, by: deadline)
+  }
+
+  /// What a faulty record probably means; nil where even so it means nothing.
+  func lax(_ query: SPFQuery, by deadline: Deadline) -> SPFResult? {
+    let found = native.laxResult(of: query, by: deadline)
+    return found.result == .permerror || found.result == .temperror ? nil : found.result
+  }
+
+  /// What the delegate's record says of a domain without one; nil where there is none.
+  func delegated(_ query: SPFQuery, by deadline: Deadline) -> SPFResult? {
+    guard let delegate,
+      let found = native.delegatedResult(of: query, to: delegate, by: deadline)
+    else { return nil }
+    switch found.result {
+    case .none, .temperror, .permerror: return nil
+    case .pass, .fail, .softfail, .neutral: return found.result
+    }
+  }
+
+  /// What a record that we think up would say.
+  func guess(_ query: SPFQuery, _ guess: GuessedRecord, by deadline: Deadline) -> SPFResult {
+    native.bestGuess(guess, for: query, by: deadline).result
+  }
+
+  /// The trusted forwarder that the client belongs to.
+  func forwarder(of client: SenderClient, by deadline: Deadline) -> DomainName? {
+    guard let forwarders else { return nil }
+    if let known = forwarders.forwarder(of: client.ip) { return known }
+    return forwarders.conditional.first { domain in
+      let query = SPFQuery(client: client.ip, helo: MailText(domain.text))
+      return native.evaluate(query, by: deadline).result == .pass
+    }
+  }
+
+  func refresh(by deadline: Deadline) { forwarders?.refresh(by: deadline) }
+
+  /// Forwarders of which nothing is known.
+  var standingFaults: [String] {
+    forwarders?.statuses.compactMap { status in
+      status.failure.map { "spf.trusted_forwarder \(status.domain): \($0)" }
+    } ?? []
+  }
+}

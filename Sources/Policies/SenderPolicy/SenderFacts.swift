@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Mail
+internal import Policy
+package import SPF
+
+/// What SPF says of a message, officially and by our own lights.
+package struct SenderAuthentication: Sendable, Equatable {
+  /// Why `effective` is not `official`.
+  package enum Basis: String, Sendable {
+    /// It is.
+    case official
+    /// The record is faulty, but read laxly it says this.
+    case lax
+    /// A guessed record.
+    case guess
+    /// The domain's record stands below `delegate`.
+    case delegate
+    /// SPF passes the HELO name, which is of the sender's domain.
+    case helo
+    /// The client is a trusted forwarder's.
+    case forwarder
+  }
+
+  /// The result of RFC 7208 for the reverse-path or, for bounces, the HELO name.
+  package var official: SPFResult
+  /// The identity that was checked.
+  package var identity: SPFQuery.Identity
+  /// The domain that was checked; nil where there is none.
+  package var domain: MailText?
+  /// What policy goes by.
+  package var effective: SPFResult
+  package var basis = Basis.official
+  /// The result of the HELO name, where it was checked on its own.
+  package var helo: SPFResult?
+
+  /// For people: `pass`, `none (guess: pass), helo pass`.
+  package var words: String {
+    var words = "\(official.rawValue) for \(identity.rawValue) \(domain?.description ?? "")"
+    if basis != .official { words += ", by \(basis.rawValue) \(effective.rawValue)" }
+    if let helo { words += ", helo \(helo.rawValue)" }
+    return words
+  }
+}
+
+/// What SPF says. Set at MAIL or at the first recipient; for mail of a trusted relay at its end.
+package enum SPFFact: Fact {
+  package typealias Value = SenderAuthentication
+}
+
+/// The sender should be verified by a call-back (CBV) or a notification (DSN), and why. Nobody does
+/// that yet: greylisting makes no exception for such mail.
+package enum CallBackFact: Fact {
+  /// `CBV softfail`
+  package typealias Value = String
+}
+
+/// Results for Authentication-Results, in the order in which the modules found them.
+package enum ResultsFact: Fact {
+  package typealias Value = [AuthenticationResults.Entry]
+}
+
+extension Transaction {
+  /// Leaves a result for Authentication-Results.
+  func report(_ entry: AuthenticationResults.Entry) {
+    self[ResultsFact.self] = (self[ResultsFact.self] ?? []) + [entry]
+  }
+
+  /// Takes note that `domain` is proved to send the message.
+  func prove(_ domain: MailText) {
+    self[ProvenDomainsFact.self] = (self[ProvenDomainsFact.self] ?? []).union([domain.lowercased])
+  }
+}

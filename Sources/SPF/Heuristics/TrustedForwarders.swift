@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Addressing
+package import DNS
+package import Environment
+internal import Synchronization
+
+/// Domains that forward mail for our users without changing its sender, and the addresses from
+/// which they do.
+///
+/// Their records are worked out beforehand, so that a message costs one binary search, however long
+/// the list is. `refresh(by:)` asks DNS, and belongs where nobody waits.
+package final class TrustedForwarders: Sendable {
+  /// What is known of one forwarder.
+  package struct Status: Sendable {
+    package let domain: DomainName
+    /// Nil until DNS has answered.
+    package var networks: AuthorisedNetworks?
+    /// Why the last refresh failed; what was known before goes on to hold.
+    package var failure: String?
+    /// When to ask again.
+    var due: Duration = .zero
+  }
+
+  private struct State {
+    var forwarders: [Status]
+    var index = ForwarderIndex()
+  }
+
+  private let evaluator: SPFEvaluator
+  private let state: Mutex<State>
+
+  /// Asked again no sooner than after this, whatever DNS says, and after a failure.
+  private static let soonest: Duration = .seconds(300)
+  /// Asked again at least this often.
+  private static let latest: Duration = .seconds(86_400)
+
+  /// The forwarders, the first of which wins where they share an address. Nothing is asked yet.
+  package init(_ domains: [DomainName], evaluator: SPFEvaluator) {
+    self.evaluator = evaluator
+    state = Mutex(State(forwarders: domains.map { Status(domain: $0) }))
+  }
+
+  /// The forwarder that a client belongs to; nil also while DNS has not answered yet.
+  package func forwarder(of client: IPAddress) -> DomainName? {
+    state.withLock { state in
+      guard let number = state.index.forwarder(of: client),
+        state.forwarders.indices.contains(number)
+      else { return nil }
+      return state.forwarders[number].domain
+    }
+  }
+
+  /// What is known of each.
+  package var statuses: [Status] { state.withLock(\.forwarders) }
+
+  /// The forwarders whose records ask for more than an address: for a client that belongs to none,
+  /// they must be evaluated message by message, as the HELO name.
+  package var conditional: [DomainName] {
+    statuses.filter { $0.networks?.isComplete == false }.map(\.domain)
+  }
+
+  /// How long until `refresh(by:)` has something to do.
+  package var timeUntilDue: Duration? {
+    let next = statuses.map(\.due).min()
+    return next.map { max(.zero, $0 - evaluator.time.monotonic) }
+  }
+
+  /// Asks DNS about those that are due, one after the other, until the deadline.
+  package func refresh(by deadline: Deadline) {
+    var hasNews = false
+    let now = evaluator.time.monotonic
+    for (number, status) in statuses.enumerated() where status.due <= now && !deadline.isOver {
+      var status = status
+      do throws(ForwarderFailure) {
+        let networks = try evaluator.authorisedNetworks(of: status.domain, by: deadline)
+        status.networks = networks
+        status.failure = nil
+        status.due = now + min(max(.seconds(networks.timeToLive), Self.soonest), Self.latest)
+        hasNews = true
+      } catch {
+        status.failure = error.description
+        status.due = now + Self.soonest
+      }
+      let fresh = status
+      state.withLock { state in
+        if state.forwarders.indices.contains(number) { state.forwarders[number] = fresh }
+      }
+    }
+    guard hasNews else { return }
+    let index = ForwarderIndex(statuses.map { $0.networks?.addresses ?? IPRangeSet() })
+    state.withLock { $0.index = index }
+  }
+}
+
+/// Which of many sets of addresses holds an address, the first one first.
+struct ForwarderIndex: Sendable {
+  /// In ascending order and without an address in common.
+  private var blocks: [(addresses: ClosedRange<IPAddress>, number: Int)] = []
+
+  init() {}
+
+  init(_ sets: [IPRangeSet]) {
+    var taken = IPRangeSet()
+    for (number, set) in sets.enumerated() {
+      blocks += set.subtracting(taken).ranges.map { ($0, number) }
+      taken = taken.union(set)
+    }
+    blocks.sort { $0.addresses.lowerBound < $1.addresses.lowerBound }
+  }
+
+  func forwarder(of address: IPAddress) -> Int? {
+    var low = 0
+    var high = blocks.count
+    while low < high {
+      let middle = (low + high) / 2
+      let block = blocks[middle]
+      if address < block.addresses.lowerBound {
+        high = middle
+      } else if block.addresses.upperBound < address {
+        low = middle + 1
+      } else {
+        return block.number
+      }
+    }
+    return nil
+  }
+}
