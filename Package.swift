@@ -32,7 +32,10 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
 /// What a policy module may use.
 let libraries: [Target.Dependency] =
-  values + ["Access", "Configuration", "DNS", "Greylisting", "Milter", "SPF", "Store", logging]
+  values + [
+    "Access", "Archives", "Attachments", "Configuration", "DNS", "Greylisting", "MIME", "Milter",
+    "SPF", "Store", logging,
+  ]
 /// What the daemon is made of.
 let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", "BMSDaemon"]
 
@@ -83,7 +86,7 @@ let package = Package(
     target("BMSDaemon", libraries + ["Control", "Policy", "Policies"]),
     .executableTarget(
       name: "bmsd",
-      dependencies: daemon + ["DNS", "SPF", "MIME", "Archives", "Attachments", argumentParser],
+      dependencies: daemon + [argumentParser],
       swiftSettings: strict),
 
     // What the tests of several targets share: conversations, clocks and files of their own.
