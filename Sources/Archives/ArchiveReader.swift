@@ -47,12 +47,28 @@ struct ArchiveSession {
   let limits: ArchiveLimits
   var listing = ArchiveListing()
   fileprivate(set) var pending: [(data: [UInt8], depth: Int)] = []
-  private var seen: Set<ArchiveMember> = []
+  private var seen: Set<[UInt8]> = []
   private(set) var bytesLeft: Int
+  private var visitsLeft: Int
 
   init(limits: ArchiveLimits) {
     self.limits = limits
     bytesLeft = limits.bytes
+    let visits = limits.entries.multipliedReportingOverflow(by: Self.visitsPerEntry)
+    visitsLeft = visits.overflow ? Int.max : visits.partialValue
+  }
+
+  /// A member is visited in each directory that lists it; members of the same name count there each.
+  private static let visitsPerEntry = 4
+
+  /// Pays for looking at one member; false when enough were looked at.
+  mutating func visit() -> Bool {
+    guard visitsLeft > 0 else {
+      listing.problems.insert(.tooManyEntries)
+      return false
+    }
+    visitsLeft &-= 1
+    return true
   }
 
   /// Takes an archive to be read.
@@ -64,16 +80,21 @@ struct ArchiveSession {
     }
   }
 
-  /// Takes a member; false when there is no room for another.
+  /// Takes a member unless there is one of that path; false when there is no room for another.
   mutating func add(_ path: [UInt8], depth: Int) -> Bool {
+    guard !path.isEmpty else {
+      listing.problems.insert(.unreadableName)
+      return true
+    }
     let member = ArchiveMember(path: Array(path.suffix(Self.longestPath)), depth: depth)
-    guard !seen.contains(member) else { return true }
+    // libarchive turns the backslashes of some archives into slashes.
+    let key = member.path.map { $0 == UInt8(ascii: "\\") ? UInt8(ascii: "/") : $0 }
+    guard !seen.contains(key) else { return true }
     guard listing.members.count < limits.entries else {
       listing.problems.insert(.tooManyEntries)
       return false
     }
-    if path.isEmpty { listing.problems.insert(.unreadableName) }
-    seen.insert(member)
+    seen.insert(key)
     listing.members.append(member)
     return true
   }

@@ -51,6 +51,7 @@ enum Zip: ArchiveFormat {
   private static func take(
     _ member: LibArchive.Member, _ depth: Int, _ session: inout ArchiveSession
   ) -> Bool {
+    guard session.visit() else { return false }
     guard let path = member.path else {
       session.listing.problems.insert(.unreadableName)
       return true

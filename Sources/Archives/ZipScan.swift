@@ -5,7 +5,8 @@
 struct ZipScan {
   /// The paths of all headers, each once.
   private(set) var paths: [[UInt8]] = []
-  /// Where a directory ends, with the comment behind it.
+  /// Where a directory ends, without the comment behind it: libarchive looks for it in the last
+  /// 16 KiB only.
   private(set) var ends: [Int] = []
   /// Where the first member's header stands.
   private(set) var firstHeader: Int?
@@ -101,11 +102,10 @@ struct ZipScan {
 
   // APPNOTE §4.3.16: end of central directory record, 22 bytes and a comment.
   private mutating func takeEnd(_ data: LittleEndian, _ at: Int) {
-    guard let comment = data.uint16(at &+ 20) else { return }
+    guard data.uint16(at &+ 20) != nil else { return }
     isZip = true
     if let entries = data.uint16(at &+ 10), entries > 0 { hasMembers = true }
-    let end = at &+ 22 &+ comment
-    ends.append(min(end, data.count))
+    ends.append(at &+ 22)
   }
 }
 

@@ -102,8 +102,17 @@ struct ZipCase: Sendable, CustomTestStringConvertible {
       let zip = ZipBuilder(["a.exe"]).bytes
       return Array(zip[36...])
     },
-    .init("sizes of zip64 that are not there", ["a.exe"], [.damaged]) {
+    .init("sizes of zip64 that are not there, of what is not unpacked", ["a.exe"]) {
       ZipBuilder(ZipBuilder.Entry("a.exe", claimedSize: .max)).bytes
+    },
+    .init("sizes of zip64 that are not there", ["a.zip", "b.exe"], [.damaged]) {
+      ZipBuilder(ZipBuilder.Entry("a.zip", claimedSize: .max), ZipBuilder.Entry("b.exe")).bytes
+    },
+    .init("sizes of zip64 that lie", ["a.zip", "b.exe"], [.damaged]) {
+      let extra: [UInt8] = [1, 0, 16, 0] + [UInt8](repeating: 0x7F, count: 16)
+      return ZipBuilder(
+        ZipBuilder.Entry("a.zip", extra: extra, claimedSize: .max), ZipBuilder.Entry("b.exe")
+      ).bytes
     },
     .init("sizes that lie", ["a.zip", "b.exe"], [.damaged]) {
       ZipBuilder(
@@ -141,6 +150,9 @@ struct ZipCase: Sendable, CustomTestStringConvertible {
       "more members than allowed", ["0.txt", "1.txt"], [.tooManyEntries],
       limits: { $0.entries = 2 }
     ) { ZipBuilder((0..<5).map { "\($0).txt" }).bytes },
+    .init(
+      "one name again and again", ["a.txt"], [.tooManyEntries], limits: { $0.entries = 2 }
+    ) { ZipBuilder((0..<20).map { _ in "a.txt" }).bytes },
   ]
 
   @Test func manyOverlappingHeadersAreNotReadAgainAndAgain() {
