@@ -132,7 +132,7 @@ let package = Package(
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
     tests("BMSDaemonTests", daemon + ["TestSupport", grdb]),
     tests(
-      "WireTests", daemon + ["bmsd", "DNS", "MilterClient", "TestSupport", grdb],
+      "WireTests", daemon + ["bmsd", "MilterClient", "TestSupport", grdb],
       exclude: ["miltertest"]),
   ],
   swiftLanguageModes: [.v6]

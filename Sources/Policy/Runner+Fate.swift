@@ -102,7 +102,9 @@ extension Runner {
   /// and before the MTA is told to take the message: what cannot be kept is deferred, whatever
   /// `on_error` says, for else it could not be had back.
   private func keepOriginal(_ t: Transaction) -> Keeping {
-    let wanted = t.keepsakes.filter { $0.module.mode == .enforce && $0.module.concerns(t.recipients) }
+    let wanted = t.keepsakes.filter {
+      $0.module.mode == .enforce && $0.module.concerns(t.recipients)
+    }
     guard let (first, module) = wanted.first, let quarantine = pipeline.services.quarantine,
       case .whole(let message) = t.content
     else { return .notAsked }

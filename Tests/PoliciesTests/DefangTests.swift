@@ -151,8 +151,9 @@ struct DefangTests {
     if action == "quarantine" || action == "discard" { #expect(result.message.end == .discard) }
   }
 
-  @Test func refusesListedSenders() throws {
-    let options = "reject_virus_from = @example.com"
+  @Test(arguments: ["example.com", "@EXAMPLE.com", "Ann@example.com"])
+  func refusesListedSenders(_ item: String) throws {
+    let options = "reject_virus_from = \(item), other.example.com"
     let (result, _, site) = try Self.run(Self.message(), options)
     #expect(result.message.end.code == "550 5.7.1")
     #expect(result.message.end.reply?.contains("setup.exe: .exe") == true)
@@ -203,7 +204,8 @@ struct DefangTests {
 
   @Test(arguments: [
     Skip(testDescription: "incoming", options: "direction = incoming", isCut: true),
-    Skip(testDescription: "incoming is not outgoing", options: "direction = outgoing", isCut: false),
+    Skip(
+      testDescription: "incoming is not outgoing", options: "direction = outgoing", isCut: false),
     Skip(
       testDescription: "our own client", options: "direction = incoming",
       conversation: Conversation().localClient(), isCut: false),
@@ -314,7 +316,7 @@ struct DefangTests {
   @Test(arguments: [("keep", false), ("defang", true)])
   func meetsSigned(_ option: String, isCut: Bool) throws {
     let text = String(decoding: Self.message(), as: UTF8.self)
-      .replacing("multipart/mixed;", with: "multipart/signed; protocol=\"application/pgp-signature\";")
+      .replacing("multipart/mixed;", with: "multipart/signed; protocol=\"application/pgp\";")
     let (result, after, _) = try Self.run(Array(text.utf8), "signed = \(option)")
     #expect(result.message.end == .proceed)
     #expect(result.message.edits.contains { $0.kind == "replace body" } == isCut)
@@ -354,7 +356,7 @@ struct DefangTests {
     let text = String(decoding: after.bytes, as: UTF8.self)
     #expect(
       text.replacing("=\r\n", with: "").contains(
-        "{setup.exe} of <ann@example.com>: ask help@example.org on mx.example.org, files ending in "
+        "{setup.exe} of ann@example.com: ask help@example.org on mx.example.org, files ending in "
           + ".exe are not let in."))
   }
 

@@ -30,7 +30,8 @@ package struct Defang: PolicyModule {
   let direction: Options.Direction
   let action: Options.Action
   let rules: DefangRules
-  let rejectVirusFrom: AddressSet
+  /// Addresses and domains in lower case.
+  let rejectVirusFrom: Set<MailText>
   let skipFrom: AddressSet
   let skipTo: AddressSet
   let notice: NoticeTemplate
@@ -38,7 +39,10 @@ package struct Defang: PolicyModule {
   package init(_ settings: Settings<Options>, _ services: Services) throws(SetupError) {
     direction = settings.direction
     action = settings.action
-    rejectVirusFrom = settings.rejectVirusFrom
+    rejectVirusFrom = Set(
+      settings.rejectVirusFrom.items.map { item in
+        MailText(item.hasPrefix("@") ? String(item.dropFirst()) : item).lowercased
+      })
     skipFrom = settings.skipFrom
     skipTo = settings.skipTo
     rules = DefangRules(
@@ -202,7 +206,7 @@ package struct Defang: PolicyModule {
 
   /// A refusal that comes before any cut.
   private func refusal(_ report: AttachmentReport, _ t: Transaction) -> Verdict? {
-    if !report.dangers.isEmpty, let sender = t.sender?.mailbox, rejectVirusFrom.contains(sender) {
+    if !report.dangers.isEmpty, isRefusedAnyway(t) {
       return refuse(report, option: "reject_virus_from")
     }
     if rules.encrypted == .reject, !report.encrypted.isEmpty {
@@ -222,6 +226,14 @@ package struct Defang: PolicyModule {
         reason(.ambiguous, report.ambiguous, option: "ambiguous"))
     }
     return nil
+  }
+
+  private func isRefusedAnyway(_ t: Transaction) -> Bool {
+    guard !rejectVirusFrom.isEmpty, let sender = t.sender?.mailbox,
+      let domain = sender.domain?.lowercased
+    else { return false }
+    let address = MailText(sender.localPart.lowercased.bytes + [0x40] + domain.bytes)
+    return rejectVirusFrom.contains(domain) || rejectVirusFrom.contains(address)
   }
 
   private func refuse(_ report: AttachmentReport, option: String) -> Verdict {

@@ -49,10 +49,10 @@ package struct DefangOptions: PolicySection {
       takes one off it: default, -iso, doc.
       """)
   package let rejectVirusFrom = ConfigOption(
-    "reject_virus_from", default: [] as AddressSet, formerly: ["scrub.reject_virus_from"],
+    "reject_virus_from", default: [] as TextList, formerly: ["scrub.reject_virus_from"],
     help: """
-      Senders whose mail with a dangerous attachment is refused instead of mended, so that they \
-      learn of it.
+      Senders, as example.com or ann@example.com, whose mail with a dangerous attachment is refused \
+      instead of mended, so that they learn of it.
       """)
   package let skipFrom = ConfigOption(
     "skip_from", default: [] as AddressSet,
