@@ -3,13 +3,13 @@
 
 /// How far an archive is looked into. What lies beyond is reported as a problem.
 package struct ArchiveLimits: Sendable, Equatable {
-  /// Members of one attachment, those of archives in it included.
+  /// Members of all archives of a message, those of archives in them included.
   package var entries = 10_000
   /// Archives in archives, the attachment itself being the first.
   package var depth = 8
   /// Decompressed bytes for each compressed one, of a member of more than a megabyte.
   package var ratio = 200
-  /// Decompressed bytes of one attachment: only archives in archives are decompressed.
+  /// Decompressed bytes of a message: only archives in archives are decompressed.
   package var bytes = 64 << 20
 
   /// The limits that hold by default.
@@ -55,6 +55,8 @@ package struct ArchiveListing: Sendable, Equatable {
   package var problems: Set<ArchiveProblem> = []
   /// Whether there is an archive at all.
   package var isArchive = false
+  /// How many bytes were decompressed.
+  package var unpackedBytes = 0
 
   /// An archive without anything in it, or none.
   package init() {}

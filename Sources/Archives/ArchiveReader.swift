@@ -21,9 +21,13 @@ package enum ArchiveReader {
     var session = ArchiveSession(limits: limits)
     session.queue(data, depth: 1)
     while let next = session.pending.popLast() {
-      guard session.listing.members.count < limits.entries else { break }
+      guard session.listing.members.count < limits.entries else {
+        session.listing.problems.insert(.tooManyEntries)
+        break
+      }
       Zip.list(next.data, depth: next.depth, &session)
     }
+    session.listing.unpackedBytes = max(0, limits.bytes &- session.bytesLeft)
     return session.listing
   }
 

@@ -37,7 +37,8 @@ struct CutPlanner {
   /// Whether something is left of the multipart when the part is taken out.
   private func hasSiblings(_ part: MIMEPart, _ removed: Set<Int>) -> Bool {
     guard let parent = part.parent.flatMap({ tree[$0] }) else { return false }
-    return parent.children.contains { id in
+    // Parts go from the first to the last: what is left is found soonest from the end.
+    return parent.children.reversed().contains { id in
       guard let sibling = tree[id], sibling.outer != nil, sibling.outer != part.outer else {
         return false
       }

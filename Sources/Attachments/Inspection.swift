@@ -69,9 +69,20 @@ package struct Inspection: Sendable {
   package private(set) var sizes: [Int: Int] = [:]
   /// What is in the archive in a part.
   package private(set) var archives: [Int: ArchiveListing] = [:]
+  /// How many bytes were decoded or looked at, those of archives `listingCost` times.
+  package private(set) var bytesRead = 0
+
+  /// What listing an archive costs for each byte, if decoding one costs 1.
+  package static let listingCost = 8
+
+  private var contents: [ContentKey: Content] = [:]
+  private let mostBytes: Int
+  private var archiveLimits: ArchiveLimits
 
   /// Looks through a message.
   package init(_ tree: MIMETree, _ rules: AttachmentRules) {
+    mostBytes = rules.limits.work(forSize: tree.buffers.first?.count ?? 0)
+    archiveLimits = rules.archiveLimits
     for part in tree.inOrder {
       guard rules.scansMessages || !Self.isInMessage(part, tree) else { continue }
       for finding in part.findings { note(.finding(finding), part) }
@@ -106,38 +117,59 @@ package struct Inspection: Sendable {
     return false
   }
 
-  /// Decodes the content of a part once and looks for an archive in it.
+  /// Looks for an archive in the content of a part.
   private mutating func lookInside(_ part: MIMEPart, _ tree: MIMETree, _ rules: AttachmentRules) {
+    guard let content = content(of: part, part.encoding, tree) else { return }
+    sizes[part.id] = content.size
+    let isNamedArchive = part.names.contains {
+      FileName.forms(of: $0.text).contains(where: ArchiveReader.isArchive(named:))
+    }
+    if content.mayBeArchive || isNamedArchive && !content.isBlank {
+      list(part, part.encoding, isNamedArchive, tree, rules)
+    }
+    guard content.hasDataBehindPadding else { return }
+    note(.finding(.ambiguous(.base64BehindPadding)), part)
+    // Programs that stop at the padding see other content, which may end where an archive ends.
+    list(part, .base64UpToPadding, false, tree, rules)
+  }
+
+  /// Decodes the content of a part, once for all parts that have the same.
+  private mutating func content(
+    of part: MIMEPart, _ encoding: TransferEncoding, _ tree: MIMETree
+  ) -> Content? {
+    let key = ContentKey(buffer: part.buffer, body: part.body, encoding: encoding)
+    if let known = contents[key] { return known }
+    guard spend(part.body.count, part) else { return nil }
     var sniffer = ArchiveSniffer()
     var decoder = tree.decoder(of: part)
     decoder.decode { piece in
       sniffer.take(piece)
       return true
     }
-    sizes[part.id] = sniffer.count
-    let isNamedArchive = part.names.contains {
-      FileName.forms(of: $0.text).contains(where: ArchiveReader.isArchive(named:))
+    let content = Content(
+      size: sniffer.count, mayBeArchive: sniffer.foundArchive, isBlank: !sniffer.hasContent,
+      hasDataBehindPadding: decoder.hasDataBehindPadding)
+    contents[key] = content
+    return content
+  }
+
+  /// Pays for looking at bytes; false, and a fact, when there has been enough.
+  private mutating func spend(_ bytes: Int, _ part: MIMEPart) -> Bool {
+    guard bytes <= mostBytes &- bytesRead else {
+      note(.finding(.notInspected(.work)), part)
+      return false
     }
-    if sniffer.foundArchive || isNamedArchive && sniffer.hasContent {
-      list(tree.decoder(of: part), part, isNamedArchive, rules)
-    }
-    guard decoder.hasDataBehindPadding else { return }
-    note(.finding(.ambiguous(.base64BehindPadding)), part)
-    // Programs that stop at the padding see other content, which may end where an archive ends.
-    list(
-      ContentDecoder(tree.buffer(of: part), part.body, .base64UpToPadding), part, false, rules)
+    bytesRead &+= bytes
+    return true
   }
 
   private mutating func list(
-    _ decoder: ContentDecoder, _ part: MIMEPart, _ isNamedArchive: Bool, _ rules: AttachmentRules
+    _ part: MIMEPart, _ encoding: TransferEncoding, _ isNamedArchive: Bool, _ tree: MIMETree,
+    _ rules: AttachmentRules
   ) {
-    var decoder = decoder
-    guard let content = decoder.content(limit: rules.limits.decodedBytes) else {
-      note(.finding(.notInspected(.decoded)), part)
-      return
-    }
-    let listing = ArchiveReader.list(content, limits: rules.archiveLimits)
-    guard listing.isArchive || isNamedArchive else { return }
+    guard let listing = listing(of: part, encoding, tree, rules),
+      listing.isArchive || isNamedArchive
+    else { return }
     archives[part.id] = listing
     for member in listing.members {
       // Directories are no files, whatever they are called.
@@ -153,4 +185,44 @@ package struct Inspection: Sendable {
       note(.archive(problem), part)
     }
   }
+
+  /// What is in the archive in a part; nil, and a fact, where a limit forbids to look.
+  private mutating func listing(
+    of part: MIMEPart, _ encoding: TransferEncoding, _ tree: MIMETree, _ rules: AttachmentRules
+  ) -> ArchiveListing? {
+    let key = ContentKey(buffer: part.buffer, body: part.body, encoding: encoding)
+    if let known = contents[key]?.listing { return known }
+    guard archiveLimits.entries > 0 else {
+      note(.archive(.tooManyEntries), part)
+      return nil
+    }
+    let cost = part.body.count.multipliedReportingOverflow(by: Self.listingCost)
+    guard spend(cost.overflow ? Int.max : cost.partialValue, part) else { return nil }
+    var decoder = ContentDecoder(tree.buffer(of: part), part.body, encoding)
+    guard let content = decoder.content(limit: rules.limits.decodedBytes) else {
+      note(.finding(.notInspected(.decoded)), part)
+      return nil
+    }
+    let listing = ArchiveReader.list(content, limits: archiveLimits)
+    archiveLimits.entries &-= listing.members.count
+    archiveLimits.bytes &-= listing.unpackedBytes
+    contents[key, default: Content()].listing = listing
+    return listing
+  }
+}
+
+/// The encoded bytes that parts of several readings can share.
+private struct ContentKey: Hashable {
+  var buffer: Int
+  var body: Range<Int>
+  var encoding: TransferEncoding
+}
+
+/// What was found in content.
+private struct Content {
+  var size = 0
+  var mayBeArchive = false
+  var isBlank = true
+  var hasDataBehindPadding = false
+  var listing: ArchiveListing?
 }

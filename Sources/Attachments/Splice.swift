@@ -22,18 +22,25 @@ struct SplicedTree {
     self.lineEnd = lineEnd
   }
 
-  /// Takes a splice; false when it overlaps one that was taken before.
+  /// Takes a splice; false when it overlaps one that was taken before, or is at the same place.
   @discardableResult
   mutating func add(_ splice: Splice) -> Bool {
-    let taken = splices[splice.buffer, default: []]
-    let overlaps = taken.contains {
-      $0.range.overlaps(splice.range) || $0.range == splice.range
-        // A place inside a range that goes away.
-        || splice.range.isEmpty && $0.range.contains(splice.range.lowerBound)
-    }
-    guard !overlaps else { return false }
-    splices[splice.buffer] = taken + [splice]
+    guard let place = place(for: splice) else { return false }
+    splices[splice.buffer, default: []].insert(splice, at: place)
     return true
+  }
+
+  /// Where a splice goes among those of its text, which stand in order and apart; nil when one of
+  /// its neighbours is in the way.
+  private func place(for splice: Splice) -> Int? {
+    let taken = splices[splice.buffer, default: []]
+    let place = taken.partitioningIndex { $0.range.lowerBound >= splice.range.lowerBound }
+    let neighbours = taken[max(0, place - 1)..<min(taken.count, place + 1)]
+    return neighbours.contains { Self.collide($0, splice) } ? nil : place
+  }
+
+  private static func collide(_ one: Splice, _ other: Splice) -> Bool {
+    one.range.overlaps(other.range) || one.range.lowerBound == other.range.lowerBound
   }
 
   /// The message with all splices made, nil when a text that was converted from another charset
@@ -63,9 +70,7 @@ struct SplicedTree {
     var text: [UInt8] = []
     text.reserveCapacity(original.count)
     var at = 0
-    for splice in splices[buffer, default: []].sorted(by: {
-      $0.range.lowerBound < $1.range.lowerBound
-    }) {
+    for splice in splices[buffer, default: []] {
       text += original[at..<max(at, splice.range.lowerBound)]
       text += splice.bytes
       at = max(at, splice.range.upperBound)
@@ -83,5 +88,18 @@ struct SplicedTree {
     else { return [] }
     let hasEnd = tree.buffers[source.buffer][source.range].last == 0x0A
     return hasEnd ? lineEnd : []
+  }
+}
+
+extension Array {
+  /// The index of the first element that `isBehind` holds for, where it holds for all that follow.
+  fileprivate func partitioningIndex(_ isBehind: (Element) -> Bool) -> Int {
+    var low = 0
+    var high = count
+    while low < high {
+      let middle = low + (high - low) / 2
+      if isBehind(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
   }
 }

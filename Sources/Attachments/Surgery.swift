@@ -88,10 +88,10 @@ package struct Surgery {
         throw .stillDangerous(inspection.offences.first { doomed.contains($0.part) })
       }
       let targets = targets(doomed, tree, round)
-      guard let next = cut(targets, tree) else {
+      guard let (next, cut) = cut(targets, tree) else {
         throw .stillDangerous(inspection.offences.first { doomed.contains($0.part) })
       }
-      removed += targets.map { part in
+      removed += cut.map { part in
         var decoder = tree.decoder(of: part)
         let content = decoder.content(limit: Int.max) ?? []
         return Removed(part: part, round: round, content: content)
@@ -132,20 +132,25 @@ package struct Surgery {
     tree.sources.indices.contains(part.buffer) && tree.sources[part.buffer]?.charset != nil
   }
 
-  /// The message without the parts, nil when that cannot be written.
-  private func cut(_ parts: [MIMEPart], _ tree: MIMETree) -> [UInt8]? {
+  /// The message without the parts, and those that were cut: of parts that overlap only the first
+  /// is. Nil when that cannot be written.
+  private func cut(
+    _ parts: [MIMEPart], _ tree: MIMETree
+  ) -> (message: [UInt8], parts: [MIMEPart])? {
     let lineEnd = Self.lineEnd(of: tree)
     var spliced = SplicedTree(tree, lineEnd: lineEnd)
     let planner = CutPlanner(tree: tree, lineEnd: lineEnd)
     var removedIDs: Set<Int> = []
+    var taken: [MIMEPart] = []
     for part in parts {
       let treatment = treat(tree, part)
       var splice = planner.splice(for: part, treatment, removed: removedIDs)
-      if treatment == .remove, splice.bytes.isEmpty { removedIDs.insert(part.id) }
       splice.range = splice.range.clamped(to: 0..<tree.buffer(of: part).count)
-      spliced.add(splice)
+      guard spliced.add(splice) else { continue }
+      if treatment == .remove, splice.bytes.isEmpty { removedIDs.insert(part.id) }
+      taken.append(part)
     }
-    return spliced.message()
+    return spliced.message().map { ($0, taken) }
   }
 
   /// The line end that the message has most.

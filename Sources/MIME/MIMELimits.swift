@@ -21,9 +21,17 @@ package struct MIMELimits: Sendable, Equatable {
   /// Bytes looked at, as a multiple of the size of the message. It bounds what readings of readings
   /// of odd messages may cost; an ordinary one takes 2 to 5.
   package var work = 64
+  /// Bytes that may be looked at however small the message is.
+  package var leastWork = 1 << 22
 
   /// The limits that hold by default.
   package init() {}
+
+  /// How many bytes may be looked at in a message of `size` bytes.
+  package func work(forSize size: Int) -> Int {
+    let (work, isHuge) = size.multipliedReportingOverflow(by: max(1, work))
+    return isHuge ? Int.max : max(work, leastWork)
+  }
 }
 
 /// The limit that kept a part from being inspected.

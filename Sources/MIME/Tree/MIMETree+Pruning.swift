@@ -15,9 +15,13 @@ extension MIMETree {
   mutating func prune() {
     guard parts.contains(where: { $0.reading > 0 }) else { return }
     var firsts: [Int: [LeafSignature]] = [:]
+    // The parts of one group stand together in their parent; the first of them is read first.
+    var firstOfGroup: [Int: Int] = [:]
+    for part in parts where firstOfGroup[part.group] == nil { firstOfGroup[part.group] = part.id }
     var dropped: Set<Int> = []
     for part in parts where part.reading > 0 {
-      guard let first = firstReading(of: part) else { continue }
+      let first = part.parent == nil ? 0 : firstOfGroup[part.group] ?? part.id
+      guard first != part.id else { continue }
       let signatures = firsts[first] ?? leaves(below: first)
       firsts[first] = signatures
       if leaves(below: part.id) == signatures {
@@ -27,12 +31,6 @@ extension MIMETree {
       }
     }
     remove(dropped)
-  }
-
-  /// The first reading of what `part` is another reading of.
-  private func firstReading(of part: MIMEPart) -> Int? {
-    guard let parent = part.parent else { return part.id == 0 ? nil : 0 }
-    return self[parent]?.children.first { self[$0]?.group == part.group }
   }
 
   private func leaves(below id: Int) -> [LeafSignature] {

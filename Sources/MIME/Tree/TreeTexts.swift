@@ -39,9 +39,7 @@ struct TreeTexts {
   init(message: MessageBytes, limits: MIMELimits) {
     buffers = [message]
     self.limits = limits
-    // A small message may take what it takes.
-    let (work, isHuge) = message.count.multipliedReportingOverflow(by: max(1, limits.work))
-    workLeft = isHuge ? Int.max : max(work, 1 << 22)
+    workLeft = limits.work(forSize: message.count)
   }
 
   /// Whether more may be looked at.
