@@ -23,10 +23,11 @@ struct AttachmentReport {
       guard let part = tree[offence.part] else { continue }
       let text = Self.text(offence.danger)
       if rules.keepsSigned, Self.isSigned(part, tree) {
-        keptSigned.append(text)
+        if !keptSigned.contains(text) { keptSigned.append(text) }
         continue
       }
-      dangers.append(text)
+      // One file has often the same name in two fields.
+      if dangers.last != text { dangers.append(text) }
       doomed.append(offence.part)
     }
     for fact in inspection.facts {

@@ -312,7 +312,10 @@ package struct Defang: PolicyModule {
               ?? "",
             type: removed.part.type.name, content: removed.content)
         }))
-    let word = action == .replace ? "replaced" : "removed"
+    let isActing = t.isEnforced(on: t.recipients)
+    let word =
+      action == .replace
+      ? (isActing ? "replaced" : "would replace") : isActing ? "removed" : "would remove"
     t.note("\(word) \(report.summaries.listed)")
   }
 
