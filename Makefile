@@ -43,6 +43,7 @@ install: ## put what is built in place, by DESTDIR= and PREFIX= (default /usr/lo
 	install -D -m 644 man/bmsd.8 $(DESTDIR)$(MANDIR)/man8/bmsd.8
 	install -D -m 644 man/bms.conf.5 $(DESTDIR)$(MANDIR)/man5/bms.conf.5
 	install -D -m 644 etc/bms.conf $(DESTDIR)$(DOCDIR)/examples/bms.conf
+	install -m 644 etc/attachment.txt $(DESTDIR)$(DOCDIR)/examples/attachment.txt
 	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(UNITDIR)
 	$(BMSD) --generate-completion-script bash | sed "1{/^#!/d}" > $(DESTDIR)$(BASHDIR)/bmsd
 	$(BMSD) --generate-completion-script zsh > $(DESTDIR)$(ZSHDIR)/_bmsd
@@ -124,6 +125,7 @@ regenerate: ## write etc/ and man/ anew from the tables of options and commands
 	$(SWIFT) build --product bmsd
 	.build/debug/bmsd config doc --format sample > etc/bms.conf.new
 	.build/debug/bmsd config doc --format sendmail > etc/bms.m4.new
+	.build/debug/bmsd config doc --format notice > etc/attachment.txt.new
 	.build/debug/bmsd config doc --format man > man/bms.conf.5.new
 	.build/debug/bmsd config doc --format commands > man/bmsd.8.new
-	for file in etc/bms.conf etc/bms.m4 man/bms.conf.5 man/bmsd.8; do mv $$file.new $$file; done
+	for file in etc/bms.conf etc/bms.m4 etc/attachment.txt man/bms.conf.5 man/bmsd.8; do mv $$file.new $$file; done
