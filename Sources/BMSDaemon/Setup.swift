@@ -48,6 +48,7 @@ package struct Setup: Sendable {
     faults += Self.accessFaults(configuration, &services)
     faults += configuration.dnsFaults
     services.dnsLimit = configuration.settings(DNSOptions.self).deadline.duration
+    services.hasTrustedRelays = !configuration.settings(NetworkOptions.self).trustedRelay.isEmpty
     var pipeline: PolicyPipeline?
     do {
       pipeline = try PolicyPipeline(modules, configuration, services, references: references)

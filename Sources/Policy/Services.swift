@@ -28,6 +28,8 @@ package struct Services: Sendable {
   package var resolver: any Resolver = NoResolver()
   /// How long DNS may take for one message.
   package var dnsLimit: Duration = .seconds(10)
+  /// Whether mail may come by a relay of ours, so that its header tells who sent it.
+  package var hasTrustedRelays = true
   /// The administrator's exceptions; nil where the file names none.
   package var access: AccessMap?
   /// The log. Modules do not log: the runner writes a line for each verdict.

@@ -47,6 +47,7 @@ package final class Site: Sendable {
     var services = Services(
       time: time, random: random, files: source, trail: trail, log: log.logger(level))
     services.resolver = try ZoneResolver(zone)
+    services.hasTrustedRelays = !configuration.settings(NetworkOptions.self).trustedRelay.isEmpty
     let access = Setup.accessFaults(configuration, &services)
     guard !access.contains(where: { $0.severity == .error }) else {
       throw Faults(description: access.map(\.description).joined(separator: "\n"))

@@ -23,6 +23,8 @@ extension Bench {
     [dns]
     servers = \(dns.address)
     cache_size = 64M
+    [auth_results]
+    mode = enforce
     [spf]
     mode = \(isOn ? "enforce" : "off")
     """
