@@ -7,7 +7,7 @@ BMSD ?= .build/release/bmsd
 CC := $(or $(shell command -v cc),clang)
 NOOPS = .build/bench/noop .build/bench/noop-no-reply
 SOURCES = Sources Tests Package.swift
-# Seconds that each parser is fuzzed.
+# Seconds that each parser is fuzzed, as many at once as there are processors.
 TIME ?= 20
 # thread or address: `make test` runs the tests of the wire with that sanitizer, and nothing else.
 SANITIZE ?=
@@ -78,7 +78,7 @@ demo: build ## watch real mail go through a private Postfix and bmsd; KEEP=1 sta
 ifeq ($(SANITIZE),)
 test: ## install what the tests need, build, run everything
 	Tests/Tools/install-packages --unpacked build tests package machine
-	$(MAKE) lint unit-test build end-to-end
+	$(MAKE) lint unit-test build end-to-end fuzz
 else
 test: sanitize
 endif

@@ -18,6 +18,7 @@ struct Bench {
   let bmsd: String
   let noOp: String
   let noReply: String
+  let unbound: String
   let rounds: Int
   let messages: Int
   let folder: URL
@@ -32,8 +33,12 @@ struct Bench {
       kind.rawValue, [program, "\(address)"], at: address, log: path("\(kind).log"))
   }
 
-  /// bmsd with a fresh database that knows the senders, and every module enforcing.
-  func daemon(_ label: String, at address: MilterAddress) throws -> Candidate {
+  /// bmsd with a fresh database that knows the first `clients` senders, and every module enforcing
+  /// that asks no DNS; `sections` bring more.
+  func daemon(
+    _ label: String, named name: String = Bench.daemon, at address: MilterAddress,
+    knowing clients: Int = Correspondence.knownClients, sections: String = ""
+  ) throws -> Candidate {
     let configuration = path("\(label).conf")
     let text = """
       [milter]
@@ -59,24 +64,26 @@ struct Bench {
       [greylist]
       mode = enforce
       scope = message
+      \(sections)
       """
     try Data(text.utf8).write(to: URL(filePath: configuration))
     let triplets = path("\(label).csv")
-    try Data(Self.knownTriplets.utf8).write(to: URL(filePath: triplets))
+    try Data(Self.triplets(clients).utf8).write(to: URL(filePath: triplets))
     let candidate = try Candidate(
-      Self.daemon, [bmsd, "run", "--config", configuration], at: address,
+      name, [bmsd, "run", "--config", configuration], at: address,
       log: path("\(label).log"))
     try run([bmsd, "greylist", "import", "--config", configuration, triplets])
     return candidate
   }
 
-  /// Every known client with its sender, in the ancestor's format: passed two days ago.
-  private static var knownTriplets: String {
+  /// Every known client with its sender, in the ancestor's format: passed two days ago. Where SPF
+  /// is on, they are known by their domain.
+  private static func triplets(_ clients: Int) -> String {
     let seen = Int(Date().timeIntervalSince1970) - 172_800
-    return (0..<Correspondence.knownClients).map { number in
-      let client = Correspondence.known(number)
-      return "\(client.address),\(client.sender),\(Correspondence.recipient),"
-        + "\(seen - 3600),\(seen),3,\n"
+    return (0..<clients).map { number in
+      let client = Correspondence.once(number)
+      let rest = "\(client.sender),\(Correspondence.recipient),\(seen - 3600),\(seen),3,\n"
+      return "\(client.address),\(rest)\(client.domain),\(rest)"
     }.joined()
   }
 
@@ -92,8 +99,8 @@ struct Bench {
     }
   }
 
-  private func path(_ name: String) -> String { folder.appending(path: name).path }
-  private func socket(_ name: String) -> MilterAddress { .unix(path: path(name)) }
+  func path(_ name: String) -> String { folder.appending(path: name).path }
+  func socket(_ name: String) -> MilterAddress { .unix(path: path(name)) }
 
   // MARK: measurements
 
@@ -120,7 +127,7 @@ struct Bench {
     return try compare(candidates, [1], "inet")
   }
 
-  private func compare(
+  func compare(
     _ candidates: [Candidate], _ connections: [Int], _ label: String
   ) throws -> [Measurement] {
     var measurements = connections.flatMap { count in
@@ -190,7 +197,7 @@ struct Bench {
     return [empty, full]
   }
 
-  private func load(
+  func load(
     _ candidate: Candidate, _ connections: Int, _ messages: Int, _ fate: Load.Fate
   ) -> Load {
     Load(address: candidate.address, connections: connections, messages: messages, fate: fate)
@@ -198,6 +205,11 @@ struct Bench {
 
   /// A port of loopback that is free at the moment.
   private static func freePort() throws -> MilterAddress {
+    .inet(host: "127.0.0.1", port: try freePortNumber())
+  }
+
+  /// Its number.
+  static func freePortNumber() throws -> UInt16 {
     let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
@@ -210,6 +222,6 @@ struct Bench {
       }
     }
     guard isBound else { throw BenchmarkError("no free port") }
-    return .inet(host: "127.0.0.1", port: UInt16(bigEndian: address.sin_port))
+    return UInt16(bigEndian: address.sin_port)
   }
 }

@@ -13,11 +13,23 @@ struct Correspondence {
   let address: IPAddress
   let name: String
   let sender: String
+  /// The sender's domain.
+  let domain: String
   static let recipient = "user@example.org"
 
   /// Client `number` of those whose mail passed before, in 198.18.0.0/16.
   static func known(_ number: Int) -> Correspondence {
     Correspondence(number % knownClients, network: 0xC612_0000)
+  }
+
+  /// One of as many known clients as there are numbers: each of them sends once.
+  static func once(_ number: Int) -> Correspondence {
+    Correspondence(number, network: 0xC612_0000)
+  }
+
+  /// A client of our own network, whose mail asks DNS nothing.
+  static func ours(_ number: Int) -> Correspondence {
+    Correspondence(number % 250, network: 0x7F00_0000)
   }
 
   /// A sender that nobody knows, from 198.19.0.0/16.
@@ -30,8 +42,9 @@ struct Correspondence {
     let host = UInt32(number % 62_500)
     address = IPAddress(v4: network | host / 250 << 8 | (host % 250 + 1))
     let word = Self.word(number)
-    name = "mail.\(word).example.com"
-    sender = "\(word)@\(word).example.com"
+    domain = "\(word).example.com"
+    name = "mail.\(domain)"
+    sender = "\(word)@\(domain)"
   }
 
   /// Letters only: greylisting leaves the digits of an address out of its key.

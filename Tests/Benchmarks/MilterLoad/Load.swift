@@ -21,8 +21,26 @@ enum LoadStage: String, CaseIterable, Codable, CodingKeyRepresentable {
 
 /// Messages over so many connections at once, one message a connection.
 struct Load {
-  /// What shall become of each message; anything else ends the measurement.
-  enum Fate { case accepted, deferred }
+  /// Who sends, and so what shall become of each message; anything else ends the measurement.
+  enum Fate {
+    /// Known clients, again and again.
+    case accepted
+    /// Known clients, each of which sends once.
+    case acceptedOnce
+    /// Our own clients.
+    case ours
+    /// Strangers.
+    case deferred
+
+    fileprivate func client(_ number: Int) -> Correspondence {
+      switch self {
+      case .accepted: .known(number)
+      case .acceptedOnce: .once(number)
+      case .ours: .ours(number)
+      case .deferred: .stranger(number)
+      }
+    }
+  }
 
   let address: MilterAddress
   let connections: Int
@@ -32,9 +50,12 @@ struct Load {
   /// Nanoseconds by stage, one for each message.
   typealias Latencies = [LoadStage: [Int]]
 
-  /// Sends messages from number `first` on and gives how long each step took; meanwhile `watch`
-  /// is called every 20 ms.
-  func run(from first: Int, watch: () throws -> Void) throws -> Latencies {
+  /// Sends messages from number `first` on, until `isOver`, and gives how long each step took;
+  /// meanwhile `watch` is called every 20 ms.
+  func run(
+    from first: Int, until isOver: @escaping @Sendable () -> Bool = { false },
+    watch: () throws -> Void
+  ) throws -> Latencies {
     let next = Atomic(0)
     let result = Mutex<(latencies: Latencies, error: (any Error)?)>(([:], nil))
     let done = DispatchGroup()
@@ -45,7 +66,7 @@ struct Load {
           defer { done.leave() }
           var latencies: Latencies = [:]
           var failure: (any Error)?
-          while failure == nil {
+          while failure == nil, !isOver() {
             let number = next.add(1, ordering: .relaxed).oldValue
             guard number < messages else { break }
             do { try send(first + number, &latencies) } catch { failure = error }
@@ -68,7 +89,7 @@ struct Load {
 
   /// One client, one connection, one message.
   private func send(_ number: Int, _ latencies: inout Latencies) throws {
-    let client = fate == .accepted ? Correspondence.known(number) : .stranger(number)
+    let client = fate.client(number)
     let headers = client.headers(number)
     let begin = ContinuousClock.now
     var last = begin
