@@ -5,7 +5,7 @@ SWIFT ?= swift
 BMSD ?= .build/release/bmsd
 # The toolchain's own compiler where there is no other.
 CC := $(or $(shell command -v cc),clang)
-NOOPS = .build/bench/noop .build/bench/noop-no-reply
+NOOPS = .build/bench/noop .build/bench/noop-no-reply .build/bench/noop-copy
 SOURCES = Sources Tests Package.swift
 # Seconds that each parser is fuzzed, as many at once as there are processors.
 TIME ?= 20
@@ -101,6 +101,10 @@ bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; B
 .build/bench/noop-no-reply: Tests/Benchmarks/NoOp/noop.c
 	mkdir -p $(@D)
 	$(CC) -O2 -Wall -Wextra -DNO_REPLY -o $@ $< -lmilter -lpthread
+
+.build/bench/noop-copy: Tests/Benchmarks/NoOp/noop.c
+	mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -DCOPY -o $@ $< -lmilter -lpthread
 
 fuzz: ## libFuzzer on every parser, TIME=20 seconds each; finds are in .build/fuzz/found
 	Tests/Tools/fuzz --time $(TIME)

@@ -106,11 +106,15 @@ let package = Package(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
     .executableTarget(
-      name: "MilterLoad", dependencies: ["Addressing", "Mail", "MilterClient", argumentParser],
+      name: "MilterLoad",
+      dependencies: ["Addressing", "Mail", "MilterClient", "SampleMail", argumentParser],
       path: "Tests/Benchmarks/MilterLoad", swiftSettings: strict),
+    .target(
+      name: "SampleMail", dependencies: ["MIME"], path: "Tests/Benchmarks/SampleMail",
+      swiftSettings: strict),
 
     .executableTarget(
-      name: "MIMEBenchmark", dependencies: ["MIME", "Archives", "Attachments"],
+      name: "MIMEBenchmark", dependencies: ["MIME", "Archives", "Attachments", "SampleMail"],
       path: "Tests/Benchmarks/MIME", swiftSettings: strict),
 
     tests("AccessTests", ["Access", "Mail", "Environment", "TestSupport"]),
