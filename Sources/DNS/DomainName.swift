@@ -33,10 +33,12 @@ package struct DomainName: Sendable {
 
   /// The name whose labels stand between the dots of `text`, a final dot left aside; every other
   /// byte stands for itself. Nil for an empty label and beyond the limits.
-  package init?(_ text: some Collection<UInt8>) {
+  package init?(_ text: some Collection<UInt8>) { self.init(Array(text)) }
+
+  /// The same of an array. In one pass: a name is made of every sender and every HELO.
+  package init?(_ text: [UInt8]) {
     guard !text.isEmpty, text.count <= Self.longestText + 1 else { return nil }
-    // In one pass: a name is made of every sender and every HELO. Each label begins with a place
-    // for its length.
+    // Each label begins with a place for its length.
     var wire: [UInt8] = [0]
     wire.reserveCapacity(text.count + 2)
     var start = 0

@@ -41,7 +41,7 @@ struct Correspondence {
   private init(_ number: Int, network: UInt32) {
     // Hosts 1 to 250 of each /24: none has a network's or a broadcast's address.
     let host = UInt32(number % 62_500)
-    address = IPAddress(v4: network | host / 250 << 8 | (host % 250 + 1))
+    address = IPAddress(v4: network | (host / 250) << 8 | (host % 250 + 1))
     let word = Self.word(number)
     domain = "\(word).example.com"
     name = "mail.\(domain)"
