@@ -56,6 +56,16 @@ struct RowInsert {
     }
   }
 
+  /// Binds the next column to a blob of our own; an empty one is NULL.
+  mutating func bind(blob bytes: [UInt8]) {
+    guard !bytes.isEmpty else { return bindNull() }
+    column += 1
+    bytes.withUnsafeBytes {
+      _ = sqlite3_bind_blob(
+        statement.sqliteStatement, column, $0.baseAddress, Int32(clamping: $0.count), Self.copied)
+    }
+  }
+
   private mutating func bindNull() {
     column += 1
     sqlite3_bind_null(statement.sqliteStatement, column)

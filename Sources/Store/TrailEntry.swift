@@ -13,6 +13,8 @@ package struct TrailEntry: Codable, Sendable, Equatable {
     package static let field = 4096
     /// Recipients whose addresses are kept; `acceptedRecipients` counts all.
     package static let recipients = 1000
+    /// Decisions that are read of a row that may be damaged; nobody writes as many.
+    package static let decisions = 10_000
   }
 
   /// Its number in the file, growing with the order of writing; 0 before it is stored.
