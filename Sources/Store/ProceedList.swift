@@ -3,18 +3,20 @@
 
 internal import Mail
 
-/// The decisions of an entry that say nothing more than `proceed`, as bytes: most of them do, and a
-/// row for each would cost more than all else of the entry.
+/// The decisions of an entry that only say `proceed`, as bytes: most of them do, and a row for each
+/// would cost more than all else of the entry.
 ///
-/// Each is three numbers: the step, the microseconds it took, and the place of its recipient among
-/// the entry's, counted from 1; 0 is none. A number has seven bits a byte, the lowest first; the
-/// highest bit says that more follow (LEB128).
+/// Each is three numbers: the step, the microseconds it took, and twice the place of its recipient
+/// among the entry's, counted from 1 (0 is none), plus 1 where a note follows: its length in bytes,
+/// and these. A number has seven bits a byte, the lowest first; the highest bit says that more
+/// follow (LEB128).
 struct ProceedList {
   struct Item: Equatable {
     var step: Int64
     var duration: Int64
     /// From 1; 0 for none.
     var recipient: Int64
+    var note: String?
   }
 
   private(set) var bytes: [UInt8] = []
@@ -22,7 +24,11 @@ struct ProceedList {
   mutating func append(_ item: Item) {
     append(item.step)
     append(item.duration)
-    append(item.recipient)
+    append(item.recipient << 1 | (item.note == nil ? 0 : 1))
+    guard let note = item.note else { return }
+    let text = note.utf8.prefix(TrailEntry.Limit.field)
+    append(Int64(text.count))
+    bytes.append(contentsOf: text)
   }
 
   private mutating func append(_ number: Int64) {
@@ -49,29 +55,31 @@ struct ProceedList {
       }
       return nil
     }
-    while let step = number(), let duration = number(), let recipient = number() {
-      try item(Item(step: step, duration: duration, recipient: recipient))
+    while let step = number(), let duration = number(), let rest = number() {
+      var own = Item(step: step, duration: duration, recipient: rest >> 1)
+      if rest & 1 == 1 {
+        guard let length = number(), (0...Int64(bytes.count - place)).contains(length) else { return }
+        let end = place + Int(length)
+        own.note = String(decoding: bytes[place..<end], as: UTF8.self)
+        place = end
+      }
+      try item(own)
     }
   }
 }
 
 extension TrailDecision {
-  /// Whether a `ProceedList` can say all of it, but for the recipient.
+  /// Whether it says `proceed`, and maybe why, so that a `ProceedList` can hold it.
   var isPlainProceed: Bool {
     verdict == "proceed" && effect == "enforced" && duration >= 0 && reply == nil && code == nil
-      && detail == nil && option == nil && place == nil && note == nil
+      && detail == nil && option == nil && place == nil
   }
 
   /// A decision of a `ProceedList`.
-  init(_ step: TrailSteps.Step, duration: Int64, recipient: MailText?) {
-    self.init()
-    stage = step.stage
-    module = step.module
-    mode = step.mode
-    verdict = "proceed"
-    effect = "enforced"
-    self.duration = duration
-    self.recipient = recipient
+  init(_ step: TrailSteps.Step, _ item: ProceedList.Item, recipient: MailText?) {
+    self.init(
+      stage: step.stage, module: step.module, mode: step.mode, verdict: "proceed",
+      effect: "enforced", recipient: recipient, note: item.note, duration: item.duration)
   }
 }
 

@@ -88,6 +88,26 @@ package struct TrailDecision: Codable, Sendable, Equatable {
 
   package init() {}
 
+  package init(
+    stage: String, module: String, mode: String, verdict: String, effect: String,
+    reply: String? = nil, code: String? = nil, detail: String? = nil, option: String? = nil,
+    place: String? = nil, recipient: MailText? = nil, note: String? = nil, duration: Int64
+  ) {
+    self.stage = stage
+    self.module = module
+    self.mode = mode
+    self.verdict = verdict
+    self.effect = effect
+    self.reply = reply
+    self.code = code
+    self.detail = detail
+    self.option = option
+    self.place = place
+    self.recipient = recipient
+    self.note = note
+    self.duration = duration
+  }
+
   /// Whether it would have refused, deferred or dropped mail, had it been enforced.
   package var isWithheld: Bool {
     effect != "enforced" && verdict != "proceed" && verdict != "accept"

@@ -39,7 +39,7 @@ struct TrailInsert {
         proceeded.append(
           ProceedList.Item(
             step: try steps.number(of: decision, db), duration: decision.duration,
-            recipient: recipient))
+            recipient: recipient, note: decision.note))
       } else {
         own.append((number, decision))
       }

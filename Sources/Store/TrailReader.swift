@@ -244,7 +244,7 @@ package final class TrailReader: Sendable {
         let place = Int(clamping: item.recipient) &- 1
         decisions.append(
           TrailDecision(
-            step, duration: item.duration,
+            step, item,
             recipient: recipients.indices.contains(place) ? recipients[place] : nil))
       }
     }
