@@ -58,7 +58,9 @@ struct ProceedList {
     while let step = number(), let duration = number(), let rest = number() {
       var own = Item(step: step, duration: duration, recipient: rest >> 1)
       if rest & 1 == 1 {
-        guard let length = number(), (0...Int64(bytes.count - place)).contains(length) else { return }
+        guard let length = number(), (0...Int64(bytes.count - place)).contains(length) else {
+          return
+        }
         let end = place + Int(length)
         own.note = String(decoding: bytes[place..<end], as: UTF8.self)
         place = end

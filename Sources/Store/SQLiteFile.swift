@@ -282,13 +282,15 @@ package final class SQLiteFile: Sendable {
     }
   }
 
-  /// Closes; call when no other thread uses it any more.
+  /// Closes, cutting off whoever reads; call when no other thread writes any more.
   package func close() {
     isClosed.store(true, ordering: .relaxed)
     let last = opened.withLock { opened in
       defer { opened = nil }
       return opened
     }
+    // Whoever reads for long would be waited for.
+    last?.pool.interrupt()
     // The last connection copies the log into the file and removes it: that must be one that may
     // write.
     last?.pool.invalidateReadOnlyConnections()

@@ -59,6 +59,14 @@ package struct TrailEntry: Codable, Sendable, Equatable {
 
   package init() {}
 
+  /// Recipients that are known by name: the accepted ones, then those that only decisions name, such
+  /// as refused ones.
+  package var namedRecipients: [MailText] {
+    var known = Set(recipients)
+    return recipients
+      + decisions.compactMap(\.recipient).filter { known.insert($0).inserted }
+  }
+
   /// Whether anything of it was refused or deferred: such entries are kept for `keep_refused`.
   package var isRefused: Bool {
     ending == "reject" || ending == "tempfail" || refusedRecipients > 0
