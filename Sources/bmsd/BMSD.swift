@@ -18,7 +18,8 @@ struct BMSD: ParsableCommand {
       """,
     version: BMSDaemon.version,
     subcommands: [
-      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, Status.self, Reload.self,
+      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, MimeCommand.self,
+      Status.self, Reload.self,
       Log.self, Explain.self, Stats.self, GreylistCommand.self, BanCommand.self, Allow.self,
       AccessCommand.self, SPFCommand.self, DNSCommand.self,
     ])
