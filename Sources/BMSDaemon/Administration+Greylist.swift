@@ -125,8 +125,8 @@ extension Administration {
       switch request {
       case .list(let origin, let hasPassed, let limit, let skip):
         try question.list(
-          TripletFilter(origin: question.origin(origin), hasPassed: hasPassed), min(limit, Self.longestList), skip,
-          row)
+          TripletFilter(origin: question.origin(origin), hasPassed: hasPassed),
+          min(limit, Self.longestList), skip, row)
       case .show(let sender, let recipient, let limit):
         return try question.show(sender, recipient, min(limit, Self.longestList), row)
       case .stats: try row(.counts(try question.counts()))

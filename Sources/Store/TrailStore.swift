@@ -30,7 +30,7 @@ package final class TrailStore: Sendable {
     self.path = path
     let open = { () throws(StoreTrouble) in
       try SQLiteFile(
-        path: path, migrator: TrailSchema.migrator, time: time, cache: Self.cache)
+        path: path, migrator: TrailSchema.migrator, time: time, cache: Self.cache, mustCopy: false)
     }
     do {
       current = try open()

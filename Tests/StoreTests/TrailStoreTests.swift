@@ -414,7 +414,13 @@ struct TrailStoreTests {
         NULL, NULL, NULL, NULL, 60);
     """
 
-  @Test func readsWhatTheFirstVersionWrote() throws {
+  /// The copy is left where it can be; nothing depends on it.
+  @Test("reads what the first version wrote", arguments: [false, true])
+  func readsTheFirstVersion(copyIsInTheWay: Bool) throws {
+    if copyIsInTheWay {
+      try FileManager.default.createDirectory(
+        atPath: "\(path).v1", withIntermediateDirectories: false)
+    }
     let queue = try DatabaseQueue(path: path)
     try queue.write { try $0.execute(sql: Self.first) }
     try queue.close()

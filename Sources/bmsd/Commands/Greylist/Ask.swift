@@ -14,7 +14,10 @@ extension GreylistCommand {
     @OptionGroup var config: ConfigFile
     @Flag(help: "Only those that have not passed yet.") var waiting = false
     @Flag(help: "Only those that passed.") var passed = false
-    @Option(help: ArgumentHelp("Only of this origin.", valueName: "ORIGIN")) var origin: String?
+    @Option(
+      help: ArgumentHelp(
+        "Only of this origin: a network, an address in it, or a domain.", valueName: "ORIGIN"))
+    var origin: String?
     @Option(help: ArgumentHelp("At most so many.", valueName: "N")) var limit = 100
     @Option(help: ArgumentHelp("Leave out the first so many.", valueName: "N")) var skip = 0
     @Flag(help: "One JSON object a triplet.") var json = false

@@ -37,7 +37,10 @@ extension GreylistCommand {
       discussion: "Exit status 1 when there are none.")
 
     @OptionGroup var config: ConfigFile
-    @Option(help: ArgumentHelp("Only of this origin; alone: all of it.", valueName: "ORIGIN"))
+    @Option(
+      help: ArgumentHelp(
+        "Only of this origin (a network, an address in it, or a domain); alone: all of it.",
+        valueName: "ORIGIN"))
     var origin: String?
     @Argument(help: ArgumentHelp("The sender.", valueName: "SENDER")) var sender: String?
     @Argument(help: ArgumentHelp("The recipient.", valueName: "RCPT")) var recipient: String?
