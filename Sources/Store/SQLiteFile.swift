@@ -296,8 +296,10 @@ package final class SQLiteFile: Sendable {
       defer { opened = nil }
       return opened
     }
-    // Whoever reads for long would be waited for.
+    // Whoever reads for long would be waited for. The writer forgets that it was interrupted, too,
+    // once it runs a statement: else it would not copy the log.
     last?.pool.interrupt()
+    try? last?.pool.writeWithoutTransaction { try $0.execute(sql: "SELECT 1") }
     // The last connection copies the log into the file and removes it: that must be one that may
     // write.
     last?.pool.invalidateReadOnlyConnections()

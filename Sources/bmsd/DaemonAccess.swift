@@ -131,7 +131,8 @@ final class DaemonAccess {
     do {
       // A daemon that starts meanwhile waits, or it would not know what is changed here; but not for
       // somebody who reads a long list.
-      let memory = try Memory.open(configuration, time: time, isAlone: !request.isReading)
+      let memory = try Memory.open(
+        configuration, time: time, isAlone: true, isBrief: request.isReading)
       return Administration(memory, time, configuration)
     } catch .inUse(_, let holder) {
       throw Self.failure(
