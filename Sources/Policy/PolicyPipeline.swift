@@ -15,6 +15,8 @@ package final class ConfiguredModule: Sendable {
   package let onError: OnError
   package let onlyTo: AddressSet
   package let stages: Set<Stage>
+  /// The same, a bit for each by its order: asked ten times for each session.
+  private let stageBits: UInt16
   package let edits: Actions
   /// Whether it has a mode of its own; others only gather facts.
   package let isPolicy: Bool
@@ -50,6 +52,7 @@ package final class ConfiguredModule: Sendable {
     onError = policy?.onError ?? .skip
     onlyTo = policy?.onlyTo ?? AddressSet()
     stages = Self.stages(of: M.Session.self).subtracting(module.idleStages)
+    stageBits = stages.reduce(0) { $0 | 1 << UInt16($1.order) }
     readsContent = M.Session.self is any ContentStage.Type && stages.contains(.message)
     edits = M.edits
     yieldsToAccept = M.yieldsToAccept
@@ -70,6 +73,8 @@ package final class ConfiguredModule: Sendable {
     onlyTo.items.isEmpty
       || !recipients.isEmpty && recipients.allSatisfy { onlyTo.contains($0.mailbox) }
   }
+
+  func takesPart(in stage: Stage) -> Bool { stageBits & 1 << UInt16(stage.order) != 0 }
 
   /// Whether an allow-list can end it.
   var canBeAllowedPast: Bool { yieldsToAccept && !isProtective }
