@@ -20,6 +20,16 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
   case controlRequest = "control-request"
   /// Greylists as text.
   case tripletCSV = "triplet-csv"
+  /// Messages, taken apart.
+  case mimeTree = "mime-tree"
+  /// Parameters of the fields of MIME.
+  case mimeParameters = "mime-parameters"
+  /// Encoded words (RFC 2047).
+  case encodedWords = "encoded-words"
+  /// Messages out of which attachments are cut.
+  case surgery
+  /// Archives.
+  case archive
 
   /// What does not hold for these bytes, or nil. A trap is the other way to fail.
   ///
@@ -41,6 +51,11 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case .mailbox: Self.checkMailbox(bytes)
     case .controlRequest: Self.checkRequest(bytes)
     case .tripletCSV: Self.checkTripletCSV(bytes)
+    case .mimeTree: Self.checkMIMETree(bytes)
+    case .mimeParameters: Self.checkParameters(bytes)
+    case .encodedWords: Self.checkEncodedWords(bytes)
+    case .surgery: Self.checkSurgery(bytes)
+    case .archive: Self.checkArchive(bytes)
     }
   }
 
@@ -53,6 +68,9 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case .mailbox: Array("<>@\"\\.,:[]() a1".utf8)
     case .controlRequest: []
     case .tripletCSV: Array(",\"%\n\r.:/@0123456789abe-".utf8)
+    case .encodedWords: Array("=?uUtTfF-8?bBqQ? =?\t7*AZaz09+/".utf8)
+    // They make words of their own.
+    case .mimeTree, .mimeParameters, .surgery, .archive: []
     }
   }
 }
