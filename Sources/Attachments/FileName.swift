@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import MIME
+
 /// The names under which a file can come to lie on a disk when a program is given `text` to name it.
 ///
 /// Programs and systems change names in their own ways: they cut at NUL, drop what cannot be seen,
 /// take the last segment of a path, drop dots and spaces at the end. Each form is compared.
 package enum FileName {
   /// Names longer than this are cut to their end; no file system has longer ones.
-  static let longest = 4096
+  static let longest = PartName.longest
 
   /// All forms of a name in lower case, without repetitions.
   package static func forms(of text: String) -> [String] {

@@ -125,7 +125,7 @@ extension FuzzTarget {
   static func checkEncodedWords(_ bytes: [UInt8]) -> String? {
     let decoded = EncodedWord.decode(bytes[...])
     if decoded.utf8.count > bytes.count &* 4 { return "\(decoded.utf8.count) bytes" }
-    let text = String(decoding: bytes.prefix(600), as: UTF8.self)
+    let text = String(decoding: bytes.prefix(300), as: UTF8.self)
     if !EncodedWord.occurs(in: text.utf8), EncodedWord.decode(Array(text.utf8)[...]) != text {
       return "text without a word is changed"
     }
