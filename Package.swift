@@ -99,7 +99,9 @@ let package = Package(
 
     // What libFuzzer runs (`make fuzz`), and the ordinary tests with what it found.
     .target(
-      name: "Fuzz", dependencies: daemon + ["MilterClient", "TestSupport"], path: "Tests/Fuzz",
+      name: "Fuzz",
+      dependencies: daemon + ["MilterClient", "TestSupport"],
+      path: "Tests/Fuzz",
       exclude: ["Corpus"], swiftSettings: strict),
 
     .executableTarget(
