@@ -146,7 +146,7 @@ extension Runner {
       if decision.effect == .notSMTP, verdict.isTrouble { message?.held.append(verdict) }
       guard decision.effect == .enforced else { continue }
       switch decision.verdict {
-      case .proceed: continue
+      case .proceed, .change: continue
       case .refuse: return refusal
       case .accept: isAccepted = true
       case .discard:

@@ -7,6 +7,8 @@ package import Milter
 package enum Verdict: Sendable, Equatable {
   /// No opinion; the next module is asked.
   case proceed
+  /// No opinion on whether it may pass, but the message is changed: nothing changes silently.
+  case change(Reason)
   /// Ask no later module that can refuse, for as long as the stage's scope lasts: the connection
   /// (CONNECT, HELO), the message (MAIL, DATA and later) or the recipient (RCPT).
   case accept(Reason)
@@ -23,6 +25,7 @@ package enum Verdict: Sendable, Equatable {
   package var word: String {
     switch self {
     case .proceed: "proceed"
+    case .change: "change"
     case .accept: "accept"
     case .discard: "discard"
     case .refuse(let reply, _): reply.severity == .permanent ? "reject" : "tempfail"
@@ -35,7 +38,7 @@ package enum Verdict: Sendable, Equatable {
   package var reason: Reason? {
     switch self {
     case .proceed: nil
-    case .accept(let reason), .discard(let reason), .refuse(_, let reason),
+    case .change(let reason), .accept(let reason), .discard(let reason), .refuse(_, let reason),
       .quarantine(let reason), .hold(let reason):
       reason
     }

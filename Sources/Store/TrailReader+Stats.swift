@@ -102,7 +102,7 @@ extension TrailReader {
             ELSE '<>' END AS domain, count(*) AS n
           FROM (SELECT lower(sender) AS s FROM entry WHERE time >= ? AND id IN (
             SELECT entry FROM decision WHERE effect <> 'enforced'
-            AND verdict NOT IN ('proceed', 'accept')))
+            AND verdict NOT IN ('proceed', 'accept', 'change')))
           GROUP BY domain ORDER BY n DESC, domain LIMIT 20
           """, arguments: [since]
       ).map {

@@ -17,7 +17,7 @@ package struct TrailFilter: Sendable, Equatable {
   /// Part of the sender or, for `to`, of an accepted or decided recipient; case is folded.
   package var from: String?
   package var to: String?
-  /// Only where something would have been refused had it been enforced.
+  /// Only where something would have been refused or changed had it been enforced.
   package var would = false
   /// Only entries written after this one.
   package var after: Int64?

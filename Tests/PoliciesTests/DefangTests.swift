@@ -93,8 +93,10 @@ struct DefangTests {
     #expect(kept.original.removed.map(\.number) == ["2"])
     #expect(kept.original.removed.map(\.name) == ["setup.exe"])
     #expect(kept.original.removed.map(\.content) == [[0x4D, 0x5A, 0x90, 0, 3, 0, 0, 0, 4]])
-    #expect(
-      result.decisions.contains { $0.module == "defang" && $0.note == "replaced setup.exe: .exe" })
+    let decision = try #require(result.decisions.last { $0.module == "defang" })
+    #expect(decision.verdict.word == "change")
+    #expect(decision.verdict.reason?.detail == "replaced setup.exe: .exe")
+    #expect(result.reasons == ["defang dangerous-attachment enforced"])
   }
 
   @Test func leavesOtherMailAlone() throws {
@@ -168,6 +170,7 @@ struct DefangTests {
       .body(before.body).run(on: site)
     #expect(result.message.edits.isEmpty)
     #expect(result.record?.observedEdits.map(\.kind) == ["replace body"])
+    #expect(result.reasons == ["defang dangerous-attachment observed"])
     #expect(site.originals.kept.isEmpty)
   }
 

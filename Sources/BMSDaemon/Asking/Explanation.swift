@@ -165,6 +165,7 @@ extension TrailDecision {
   /// What an acting verdict did.
   fileprivate var done: String {
     switch verdict {
+    case "change": "changed it"
     case "accept": "let it through without asking further modules"
     case "reject": "refused it"
     case "tempfail": "deferred it"
@@ -179,6 +180,7 @@ extension TrailDecision {
   fileprivate var wouldHaveDone: String {
     let what =
       switch verdict {
+      case "change": "would have changed it"
       case "accept": "would have let it through without asking further modules"
       case "reject": "would have refused it"
       case "tempfail": "would have deferred it"

@@ -189,14 +189,12 @@ package struct Defang: PolicyModule {
         reason(.notClean, report?.dangers ?? []))
     }
     guard let report else { return .proceed }
-    tag(report, t)
     if let refusal = refusal(report, t) { return refusal }
-    if let result {
-      apply(result, report, t)
-      return .proceed
-    }
-    guard !report.doomed.isEmpty else { return .proceed }
-    return verdict(report, t)
+    let tagged = tag(report, t)
+    if let result { return apply(result, report, t) }
+    guard !report.doomed.isEmpty else { return tagged }
+    let verdict = verdict(report, t)
+    return verdict == .proceed ? tagged : verdict
   }
 
   /// Whether dangerous parts are cut out, and the message goes on.
@@ -264,9 +262,8 @@ package struct Defang: PolicyModule {
         .permanent(code: 52, 3, 4, "The message is too large to be inspected"),
         reason(.tooLarge, [size], option: "uninspected"))
     }
-    t.note("too large to be looked into: \(size)")
     t.add(.addHeader(name: Self.fieldName, value: MailText("uninspected; too large")))
-    return .proceed
+    return .change(reason(.tooLarge, ["tagged, \(size)"], option: "uninspected"))
   }
 
   private func reason(_ code: DefangCode, _ details: [String], option: String? = nil) -> Reason {
@@ -280,26 +277,32 @@ package struct Defang: PolicyModule {
   /// The field that says what was found where nothing was taken out.
   static let fieldName = "X-BMS-Attachment"
 
-  private func tag(_ report: AttachmentReport, _ t: Transaction) {
-    var tags: [String] = []
-    if action == .tag { tags += report.dangers.map { "dangerous; \($0)" } }
-    tags += report.keptSigned.map { "dangerous but signed; \($0)" }
-    if rules.encrypted == .tag { tags += report.encrypted.map { "encrypted; \($0)" } }
-    if rules.uninspected == .tag { tags += report.uninspected.map { "uninspected; \($0)" } }
+  /// Says what was found and stays; `proceed` where there is nothing to say.
+  private func tag(_ report: AttachmentReport, _ t: Transaction) -> Verdict {
+    var found: [(code: DefangCode, text: String)] = []
+    func note(_ code: DefangCode, _ word: String, _ texts: [String]) {
+      found += texts.map { (code, "\(word); \($0)") }
+    }
+    if action == .tag { note(.dangerous, "dangerous", report.dangers) }
+    note(.dangerous, "dangerous but signed", report.keptSigned)
+    if rules.encrypted == .tag { note(.encrypted, "encrypted", report.encrypted) }
+    if rules.uninspected == .tag { note(.uninspected, "uninspected", report.uninspected) }
     if rules.ambiguous == .tag, !report.ambiguous.isEmpty {
-      tags.append("ambiguous; \(report.ambiguous.joined(separator: ", "))")
+      note(.ambiguous, "ambiguous", [report.ambiguous.joined(separator: ", ")])
     }
-    guard !tags.isEmpty else { return }
-    t.note(tags.listed)
-    for tag in tags.prefix(Self.mostFields) {
-      t.add(.addHeader(name: Self.fieldName, value: MailText(tag.inASCII)))
+    guard let first = found.first else { return .proceed }
+    for (_, text) in found.prefix(Self.mostFields) {
+      t.add(.addHeader(name: Self.fieldName, value: MailText(text.inASCII)))
     }
+    return .change(reason(first.code, ["tagged " + found.map(\.text).listed]))
   }
 
   /// The most fields that one message gets.
   private static let mostFields = 10
 
-  private func apply(_ result: Surgery.Result, _ report: AttachmentReport, _ t: Transaction) {
+  private func apply(
+    _ result: Surgery.Result, _ report: AttachmentReport, _ t: Transaction
+  ) -> Verdict {
     for edit in result.headerEdits { t.add(edit) }
     if let body = result.body { t.add(.replaceBody(body)) }
     t.keepOriginal(
@@ -312,11 +315,10 @@ package struct Defang: PolicyModule {
               ?? "",
             type: removed.part.type.name, content: removed.content)
         }))
-    let isActing = t.isEnforced(on: t.recipients)
-    let word =
-      action == .replace
-      ? (isActing ? "replaced" : "would replace") : isActing ? "removed" : "would remove"
-    t.note("\(word) \(report.summaries.listed)")
+    let word = action == .replace ? "replaced" : "removed"
+    let code: DefangCode =
+      !report.dangers.isEmpty ? .dangerous : report.encrypted.isEmpty ? .uninspected : .encrypted
+    return .change(reason(code, ["\(word) \(report.summaries.listed)"], option: "action"))
   }
 
   private func notice(
