@@ -25,7 +25,8 @@ struct Log: ParsableCommand {
   @Option(help: "Only where this module said something.") var module: String?
   @Option(help: "Only from senders with this in their address.") var from: String?
   @Option(help: "Only to recipients with this in their address.") var to: String?
-  @Flag(help: "Only what would have been refused or changed, had everything been enforced.") var would = false
+  @Flag(help: "Only what would have been refused or changed, had everything been enforced.")
+  var would = false
   @Flag(help: "Go on with what comes, until interrupted.") var follow = false
   @Option(help: "At most so many, the newest.") var limit = 100
   @Flag(help: "One JSON object an entry.") var json = false
