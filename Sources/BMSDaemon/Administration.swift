@@ -29,6 +29,8 @@ package enum AdministrationRequest: Codable, Sendable {
   case unwritten(String)
   /// `GreylistRow`s.
   case greylist(GreylistRequest)
+  /// `QuarantineRow`s.
+  case quarantine(QuarantineRequest)
 }
 
 /// The part of a running daemon that commands may reach.
@@ -49,6 +51,8 @@ package struct Administration: Sendable {
   let memory: Memory
   let time: any TimeSource
   let daemon: (any RunningDaemon)?
+  /// Takes parts out of kept messages.
+  let parts: any PartReader
   private let file: Configuration
 
   /// How long a command's write may wait for the database.
@@ -57,8 +61,9 @@ package struct Administration: Sendable {
   /// Operations on `memory`; nil for `daemon` where none runs, whose configuration is `file` then.
   package init(
     _ memory: Memory, _ time: any TimeSource, _ file: Configuration,
-    daemon: (any RunningDaemon)? = nil
+    daemon: (any RunningDaemon)? = nil, parts: any PartReader = MIMEPartReader()
   ) {
+    self.parts = parts
     self.memory = memory
     self.time = time
     self.file = file
@@ -68,8 +73,11 @@ package struct Administration: Sendable {
   /// The rules that hold now.
   var configuration: Configuration { daemon?.configuration ?? file }
 
-  /// Performs `request`, handing each row of its answer to `row`.
-  package func perform(_ request: AdministrationRequest, _ row: ControlRows) -> ControlEnd {
+  /// Performs `request` of `caller`, handing each row of its answer to `row`.
+  package func perform(
+    _ request: AdministrationRequest, by caller: ControlCaller = .ofThisProcess,
+    _ row: ControlRows
+  ) -> ControlEnd {
     do {
       switch request {
       case .status:
@@ -100,6 +108,7 @@ package struct Administration: Sendable {
         try row(entry)
         return .well
       case .greylist(let request): return try perform(request) { try row($0) }
+      case .quarantine(let request): return try perform(request, by: caller) { try row($0) }
       }
     } catch let end as ControlEnd {
       return end

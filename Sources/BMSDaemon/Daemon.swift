@@ -321,10 +321,10 @@ package final class Daemon: Sendable {
   private func serveCommands() -> Bool {
     guard let control else { return true }
     let administration = Administration(memory, SystemTime(), configuration, daemon: self)
-    return ControlServer(control, spawn: { startThread($0) }) { request, row in
+    return ControlServer(control, spawn: { startThread($0) }) { request, caller, row in
       guard let request = try? JSONDecoder().decode(AdministrationRequest.self, from: request)
       else { return ControlEnd(EX_PROTOCOL, ["the daemon does not know this command"]) }
-      return administration.perform(request, row)
+      return administration.perform(request, by: caller, row)
     }.start()
   }
 }

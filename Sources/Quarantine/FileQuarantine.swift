@@ -17,7 +17,7 @@ internal import Synchronization
 package final class FileQuarantine: QuarantineStore {
   package let folder: any Folder
   package let store: StateStore
-  let random: any RandomSource
+  package let random: any RandomSource
   let state = Mutex(State())
 
   /// What changes while it works.

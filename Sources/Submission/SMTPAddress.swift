@@ -7,6 +7,11 @@ package struct SMTPAddress: Sendable, Equatable, CustomStringConvertible {
   package let host: String
   package let port: UInt16
 
+  package init(host: String, port: UInt16) {
+    self.host = host
+    self.port = port
+  }
+
   /// Reads `127.0.0.1:25`, `[::1]:25`, `localhost@25` or a host alone, whose port is 25; nil when it
   /// is none of these.
   package init?(_ text: String) {

@@ -116,7 +116,7 @@ package struct SMTPClient {
   }
 
   /// Whether an address can stand between angle brackets and nowhere else.
-  static func isSafe(_ address: MailText) -> Bool {
+  package static func isSafe(_ address: MailText) -> Bool {
     guard address.bytes.count <= 1000 else { return false }
     var isQuoted = false
     var isEscaped = false

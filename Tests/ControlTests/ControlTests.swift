@@ -34,7 +34,7 @@ struct ControlTests {
     return server
   }
 
-  static func echo(_ request: Data, _ row: ControlRows) -> ControlEnd {
+  static func echo(_ request: Data, _ caller: ControlCaller, _ row: ControlRows) -> ControlEnd {
     guard let question = try? JSONDecoder().decode(Question.self, from: request) else {
       return ControlEnd(EX_DATAERR, ["no question"])
     }
