@@ -15,7 +15,7 @@ SANITIZE ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help deps build install uninstall deb demo test unit-test end-to-end fuzz sanitize bench benchmark lint module \
-  regenerate
+  mime-benchmark regenerate
 
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
@@ -110,6 +110,9 @@ sanitize: ## tests of the wire with a sanitizer: make test SANITIZE=thread (or a
 
 benchmark: ## what a greylist check costs at 1,000 and 1,000,000 triplets
 	$(SWIFT) run -c release GreylistBenchmark
+
+mime-benchmark: ## what it costs to take a message apart and to inspect its names
+	$(SWIFT) run -c release MIMEBenchmark
 
 lint: ## formatting and documentation of the Swift sources
 	$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)

@@ -33,8 +33,8 @@ let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
 /// What a policy module may use.
 let libraries: [Target.Dependency] =
   values + [
-    "Access", "Configuration", "Digests", "DNS", "Greylisting", "Milter", "Quarantine", "SPF",
-    "Store", logging,
+    "Access", "Archives", "Attachments", "Configuration", "Digests", "DNS", "Greylisting", "MIME",
+    "Milter", "Quarantine", "SPF", "Store", logging,
   ]
 /// What the daemon is made of.
 let daemon: [Target.Dependency] =
@@ -55,6 +55,7 @@ let package = Package(
   targets: [
     // C: only the library that owns it imports it.
     .target(name: "CMilter", linkerSettings: [.linkedLibrary("milter")]),
+    .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
     .target(
       name: "CMaps",
       linkerSettings: [.linkedLibrary("cdb"), .linkedLibrary("db"), .linkedLibrary("lmdb")]),
@@ -66,6 +67,9 @@ let package = Package(
     target("Addressing"),
     target("Environment"),
     target("Mail"),
+    target("MIME", ["Mail"]),
+    target("Archives", ["CArchive"]),
+    target("Attachments", ["MIME", "Archives", "Mail"]),
     target("Milter", ["CMilter", "Mail", "Addressing"]),
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
@@ -86,7 +90,9 @@ let package = Package(
     // The daemon and its command line.
     target("BMSDaemon", libraries + ["Control", "Submission", "Policy", "Policies"]),
     .executableTarget(
-      name: "bmsd", dependencies: daemon + ["DNS", "SPF", argumentParser], swiftSettings: strict),
+      name: "bmsd",
+      dependencies: daemon + [argumentParser],
+      swiftSettings: strict),
 
     // What the tests of several targets share: conversations, clocks and files of their own.
     .target(
@@ -108,10 +114,17 @@ let package = Package(
       name: "MilterLoad", dependencies: ["Addressing", "Mail", "MilterClient", argumentParser],
       path: "Tests/Benchmarks/MilterLoad", swiftSettings: strict),
 
+    .executableTarget(
+      name: "MIMEBenchmark", dependencies: ["MIME", "Archives", "Attachments"],
+      path: "Tests/Benchmarks/MIME", swiftSettings: strict),
+
     tests("AccessTests", ["Access", "Mail", "Environment", "TestSupport"]),
     tests("FuzzTests", ["Fuzz"]),
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
+    tests("MIMETests", ["MIME", "Mail"]),
+    tests("ArchivesTests", ["Archives"]),
+    tests("AttachmentsTests", ["Attachments", "Archives", "MIME", "Mail"]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),
     tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
@@ -126,7 +139,7 @@ let package = Package(
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
     tests("BMSDaemonTests", daemon + ["TestSupport", grdb]),
     tests(
-      "WireTests", daemon + ["bmsd", "DNS", "MilterClient", "TestSupport", grdb],
+      "WireTests", daemon + ["bmsd", "MilterClient", "TestSupport", grdb],
       exclude: ["miltertest"]),
   ],
   swiftLanguageModes: [.v6]

@@ -22,9 +22,8 @@ package enum Documentation {
       [
         "dnl bmsd behind Sendmail, as the shipped bms.conf has it. In /etc/mail/sendmail.mc, before",
         "dnl other filters: include(`/etc/mail/m4/bms.m4')dnl",
-        "dnl For another file `bmsd config mta' prints the line; take that one from the first module",
-        "dnl that enforces on.",
-      ] + MTALines(sample, bites: false).sendmailLines
+        "dnl For another file `bmsd config mta' prints the line.",
+      ] + MTALines(sample, bites: true).sendmailLines
     return lines.joined(separator: "\n") + "\n"
   }
 

@@ -82,7 +82,9 @@ package final class Memory: Sendable {
     services.triplets = store
     services.bans = bans
     services.allowed = allowed
-    if let quarantine { services.quarantine = quarantine }
+    guard let quarantine else { return }
+    services.quarantine = QuarantineKeeper(quarantine)
+    services.releases = quarantine
   }
 
   /// What is wrong with it at the moment, a sentence each.

@@ -5,17 +5,13 @@ package import DNS
 internal import Environment
 package import Logging
 package import Policy
-internal import Quarantine
 
 extension Services {
   /// The real clocks, randomness and files of this machine.
   package static func system(
     log: Logger, trail: any DecisionTrail, resolver: any Resolver
   ) -> Services {
-    var services = system(
-      log: log, memory: Memory(store: nil, trail: trail), resolver: resolver)
-    services.quarantine = PretendedQuarantine()
-    return services
+    system(log: log, memory: Memory(store: nil, trail: trail), resolver: resolver)
   }
 
   /// The same with what the daemon remembers, and whom it asks.

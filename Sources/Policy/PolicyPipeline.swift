@@ -19,6 +19,8 @@ package final class ConfiguredModule: Sendable {
   /// Whether it has a mode of its own; others only gather facts.
   package let isPolicy: Bool
   let index: Int
+  /// Whether its sessions may want whole messages.
+  let readsContent: Bool
   let yieldsToAccept: Bool
   let informs: Bool
   let isForStrangersOnly: Bool
@@ -48,6 +50,7 @@ package final class ConfiguredModule: Sendable {
     onError = policy?.onError ?? .skip
     onlyTo = policy?.onlyTo ?? AddressSet()
     stages = Self.stages(of: M.Session.self).subtracting(module.idleStages)
+    readsContent = M.Session.self is any ContentStage.Type && stages.contains(.message)
     edits = M.edits
     yieldsToAccept = M.yieldsToAccept
     informs = M.informs
@@ -111,6 +114,9 @@ package final class PolicyPipeline: Sendable {
   package let services: Services
   package let configuration: Configuration
   package let references: ReferenceSource
+  /// Modules that may want whole messages.
+  let contentReaders: [Int]
+  let buffers = BufferPool()
   let logsHeaders: Bool
   let remembersMessageID: Bool
   let remembersSubject: Bool
@@ -144,6 +150,7 @@ package final class PolicyPipeline: Sendable {
     self.references = references ?? ReferenceSource(services, node: trail.node)
     network = NetworkPolicy(configuration.settings(NetworkOptions.self))
     logsHeaders = configuration.settings(LogOptions.self).headers
+    contentReaders = modules.indices.filter { modules[$0].readsContent }
     byStage = Stage.allCases.map { stage in
       modules.indices.filter { modules[$0].stages.contains(stage) }
     }
@@ -173,6 +180,7 @@ package final class PolicyPipeline: Sendable {
     var steps: Steps = [.connect, .hello, .sender, .recipient]
     var answered: Steps = [.recipient]
     for stage in Stage.allCases where !modules(at: stage).isEmpty { steps.insert(stage.step) }
+    if !contentReaders.isEmpty { steps.formUnion([.header, .body]) }
     if modules(at: .data).contains(where: { modules[$0].mode == .enforce }) {
       answered.insert(.data)
     }

@@ -31,7 +31,7 @@ package final class Runner {
 
   package init(_ pipeline: PolicyPipeline) {
     self.pipeline = pipeline
-    connection = ConnectionContext(alwaysAccept: pipeline.network.alwaysAccept)
+    connection = ConnectionContext(pipeline.network)
     clock = AnswerClock(pipeline.services.time)
     sessions = pipeline.modules.map(ModuleSession.init)
     opening = Transaction(
@@ -241,6 +241,7 @@ struct ModuleSession {
   let endOfHeaders: (any EndOfHeadersStage)?
   let body: (any BodyStage)?
   let message: (any MessageStage)?
+  let content: (any ContentStage)?
   let finished: (any FinishedStage)?
 
   init(_ module: ConfiguredModule) {
@@ -256,6 +257,7 @@ struct ModuleSession {
     endOfHeaders = stages.contains(.endOfHeaders) ? session as? any EndOfHeadersStage : nil
     body = stages.contains(.body) ? session as? any BodyStage : nil
     message = stages.contains(.message) ? session as? any MessageStage : nil
+    content = module.readsContent ? session as? any ContentStage : nil
     finished = stages.contains(.finished) ? session as? any FinishedStage : nil
   }
 }

@@ -25,14 +25,18 @@ package struct Services: Sendable {
   package var bans: BanList?
   /// Who is let through; nil without a database.
   package var allowed: AllowList?
-  /// Where originals are kept; `NoQuarantine` without `[quarantine]`.
-  package var quarantine: any QuarantineStore = NoQuarantine()
+  /// Who knows what was released from the quarantine; `NoQuarantine` without `[quarantine]`.
+  package var releases: any QuarantineStore = NoQuarantine()
   /// Who answers questions of DNS.
   package var resolver: any Resolver = NoResolver()
   /// How long DNS may take for one message.
   package var dnsLimit: Duration = .seconds(10)
+  /// The largest message that is looked into as a whole, in bytes.
+  package var contentLimit = 64 << 20
   /// The administrator's exceptions; nil where the file names none.
   package var access: AccessMap?
+  /// Where originals are kept; nil where they are not.
+  package var quarantine: (any OriginalKeeper)?
   /// The log. Modules do not log: the runner writes a line for each verdict.
   package var log: Logger
 

@@ -68,19 +68,3 @@ package struct NoQuarantine: QuarantineStore {
     by reference: String, deadline: Deadline
   ) throws(QuarantineTrouble) -> Redemption { .bad(.unknown) }
 }
-
-/// A quarantine that says it keeps everything and touches nothing, for `bmsd try`.
-package struct PretendedQuarantine: QuarantineStore {
-  package init() {}
-
-  package func keep(
-    _ content: [ArraySlice<UInt8>], as mail: KeptMail, by deadline: Deadline
-  ) throws(QuarantineTrouble) {}
-
-  package func knows(_ token: ReleaseToken) throws(QuarantineTrouble) -> Bool { false }
-
-  package func redeem(
-    _ token: ReleaseToken, for digest: SHA256Digest, to recipients: [MailText],
-    by reference: String, deadline: Deadline
-  ) throws(QuarantineTrouble) -> Redemption { .bad(.unknown) }
-}

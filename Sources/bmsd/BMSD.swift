@@ -18,8 +18,10 @@ struct BMSD: ParsableCommand {
       """,
     version: BMSDaemon.version,
     subcommands: [
-      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, Status.self, Reload.self,
+      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, MimeCommand.self,
+      Status.self, Reload.self,
       Log.self, Explain.self, Stats.self, GreylistCommand.self, BanCommand.self, Allow.self,
+      QuarantineCommand.self,
       AccessCommand.self, SPFCommand.self, DNSCommand.self,
     ])
 

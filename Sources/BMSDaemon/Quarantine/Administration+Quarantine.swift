@@ -30,14 +30,17 @@ extension Administration {
       switch request {
       case .list(let limit, let skip):
         let store = quarantine.store
-        let found = try store.kept(limit: min(max(limit, 0), Self.longestList), offset: max(skip, 0))
+        let found = try store.kept(
+          limit: min(max(limit, 0), Self.longestList), offset: max(skip, 0))
         for mail in found { try row(.mail(mail)) }
         let total = try store.keptTotal()
         try row(.counted(total.count, bytes: total.bytes))
       case .show(let text):
         let mail = try mail(text, quarantine)
         try row(.mail(mail))
-        for release in try quarantine.store.releases(of: mail.reference) { try row(.release(release)) }
+        for release in try quarantine.store.releases(of: mail.reference) {
+          try row(.release(release))
+        }
       case .history(let text):
         let reference = try Self.reference(text)
         if let mail = try quarantine.entry(reference) { try row(.mail(mail)) }
@@ -125,7 +128,10 @@ extension Administration {
     guard isNumber else {
       throw ControlEnd(EX_USAGE, ["a part has a number like 2 or 1.2"])
     }
-    guard let part = parts.part(number, of: content) else {
+    guard
+      let part = parts.part(
+        number, of: content, name: mail.parts.first { $0.number == number }?.name)
+    else {
       throw ControlEnd(
         1, ["\(mail.reference) has no part \(number): bmsd quarantine show \(mail.reference)"])
     }

@@ -62,11 +62,11 @@ struct Releasing {
     var id: String?
     do throws(SubmissionTrouble) {
       let outcome = try client.send(envelope) { accepted throws(SubmissionTrouble) in
-        do {
+        do throws(QuarantineTrouble) {
           let (release, token) = try quarantine.authorise(
             order, message, to: accepted, within: Self.patience)
           id = release.id
-          let field = "\(ReleaseToken.fieldName): ".utf8 + token.value.bytes + [0x0D, 0x0A]
+          let field = Array("\(ReleaseToken.fieldName): ".utf8) + token.value.bytes + [0x0D, 0x0A]
           return [field[...], content[...]]
         } catch {
           throw .content(error.description)

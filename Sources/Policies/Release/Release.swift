@@ -45,7 +45,7 @@ package struct ReleasePolicy: PolicyModule {
   package init(
     _ settings: Settings<Options>, _ services: Services
   ) throws(SetupError) {
-    quarantine = services.quarantine
+    quarantine = services.releases
     isPresent = settings.isPresent
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-package import Policy
+internal import Policy
 
 /// A message that somebody released from the quarantine, and that passes as it is.
 package struct ReleasedMail: Sendable, Equatable {
