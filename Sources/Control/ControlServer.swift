@@ -13,9 +13,10 @@ internal import Synchronization
 /// has a limit, and clients beyond `maximumClients` are sent away.
 package final class ControlServer: Sendable {
   /// Answers a request line of a caller with rows and an end.
-  package typealias Handler = @Sendable (
-    _ request: Data, _ caller: ControlCaller, _ row: ControlRows
-  ) -> ControlEnd
+  package typealias Handler =
+    @Sendable (
+      _ request: Data, _ caller: ControlCaller, _ row: ControlRows
+    ) -> ControlEnd
   /// Starts a thread.
   ///
   /// - Returns: false when the system gives none.
