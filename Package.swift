@@ -33,11 +33,12 @@ let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
 /// What a policy module may use.
 let libraries: [Target.Dependency] =
   values + [
-    "Access", "Archives", "Attachments", "Configuration", "DNS", "Greylisting", "MIME", "Milter",
-    "SPF", "Store", logging,
+    "Access", "Archives", "Attachments", "Configuration", "Digests", "DNS", "Greylisting", "MIME",
+    "Milter", "Quarantine", "SPF", "Store", logging,
   ]
 /// What the daemon is made of.
-let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", "BMSDaemon"]
+let daemon: [Target.Dependency] =
+  libraries + ["Control", "Submission", "Policy", "Policies", "BMSDaemon"]
 
 let package = Package(
   name: "bmsd",
@@ -58,6 +59,7 @@ let package = Package(
     .target(
       name: "CMaps",
       linkerSettings: [.linkedLibrary("cdb"), .linkedLibrary("db"), .linkedLibrary("lmdb")]),
+    .target(name: "CCrypto", linkerSettings: [.linkedLibrary("crypto")]),
     .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
     .target(name: "CSPF2", linkerSettings: [.linkedLibrary("spf2")]),
 
@@ -76,6 +78,9 @@ let package = Package(
     target("DNS", ["Addressing", "CUnbound", "Environment"]),
     target("SPF", values + ["CSPF2", "DNS"]),
     target("Store", values + ["Greylisting", grdb, sqlite]),
+    target("Digests", ["CCrypto"]),
+    target("Quarantine", values + ["Digests", "Store"]),
+    target("Submission", values),
     target("Control", ["Milter"]),
 
     // Policy: the runner and its modules.
@@ -83,7 +88,7 @@ let package = Package(
     target("Policies", libraries + ["Policy"], exclude: ["README.md"]),
 
     // The daemon and its command line.
-    target("BMSDaemon", libraries + ["Control", "Policy", "Policies"]),
+    target("BMSDaemon", libraries + ["Control", "Submission", "Policy", "Policies"]),
     .executableTarget(
       name: "bmsd",
       dependencies: daemon + [argumentParser],
@@ -133,6 +138,8 @@ let package = Package(
     tests("DNSTests", ["DNS", "Addressing", "Environment", "TestSupport"]),
     tests("SPFTests", values + ["DNS", "SPF", "TestSupport"]),
     tests("StoreTests", values + ["Greylisting", "Store", "TestSupport", grdb]),
+    tests("QuarantineTests", values + ["Digests", "Quarantine", "Store", "TestSupport", grdb]),
+    tests("SubmissionTests", values + ["Submission", "TestSupport"]),
     tests("ControlTests", ["Control", "Milter", "TestSupport"]),
     tests("PolicyTests", libraries + ["Policy", "TestSupport"]),
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),

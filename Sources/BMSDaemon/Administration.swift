@@ -29,6 +29,8 @@ package enum AdministrationRequest: Codable, Sendable {
   case unwritten(String)
   /// `GreylistRow`s.
   case greylist(GreylistRequest)
+  /// `QuarantineRow`s.
+  case quarantine(QuarantineRequest)
 }
 
 extension AdministrationRequest {
@@ -41,6 +43,11 @@ extension AdministrationRequest {
       switch request {
       case .list, .show, .stats, .export: true
       case .pass, .drop, .purge, .take: false
+      }
+    case .quarantine(let request):
+      switch request {
+      case .list, .show, .history, .content: true
+      case .delete, .purge, .release: false
       }
     }
   }
@@ -55,6 +62,11 @@ extension AdministrationRequest {
       switch request {
       case .pass: true
       case .list, .show, .stats, .export, .drop, .purge, .take: false
+      }
+    case .quarantine(let request):
+      switch request {
+      case .show, .history, .delete: true
+      case .list, .content, .purge, .release: false
       }
     }
   }
@@ -78,6 +90,8 @@ package struct Administration: Sendable {
   let memory: Memory
   let time: any TimeSource
   let daemon: (any RunningDaemon)?
+  /// Takes parts out of kept messages.
+  let parts: any PartReader
   private let file: Configuration
 
   /// How long a command's write may wait for the database.
@@ -86,8 +100,9 @@ package struct Administration: Sendable {
   /// Operations on `memory`; nil for `daemon` where none runs, whose configuration is `file` then.
   package init(
     _ memory: Memory, _ time: any TimeSource, _ file: Configuration,
-    daemon: (any RunningDaemon)? = nil
+    daemon: (any RunningDaemon)? = nil, parts: any PartReader = MIMEPartReader()
   ) {
+    self.parts = parts
     self.memory = memory
     self.time = time
     self.file = file
@@ -97,8 +112,11 @@ package struct Administration: Sendable {
   /// The rules that hold now.
   var configuration: Configuration { daemon?.configuration ?? file }
 
-  /// Performs `request`, handing each row of its answer to `row`.
-  package func perform(_ request: AdministrationRequest, _ row: ControlRows) -> ControlEnd {
+  /// Performs `request` of `caller`, handing each row of its answer to `row`.
+  package func perform(
+    _ request: AdministrationRequest, by caller: ControlCaller = .ofThisProcess,
+    _ row: ControlRows
+  ) -> ControlEnd {
     do {
       switch request {
       case .status:
@@ -129,6 +147,7 @@ package struct Administration: Sendable {
         try row(entry)
         return .well
       case .greylist(let request): return try perform(request) { try row($0) }
+      case .quarantine(let request): return try perform(request, by: caller) { try row($0) }
       }
     } catch let end as ControlEnd {
       return end

@@ -7,7 +7,9 @@ internal import Environment
 internal import Glibc
 internal import Logging
 internal import Milter
+internal import Policies
 internal import Policy
+internal import Quarantine
 package import Store
 internal import Synchronization
 
@@ -26,6 +28,7 @@ extension Daemon: RunningDaemon {
         return current.setup.configuration
       }
       trail.apply(new.configuration, log: pipeline.services.log)
+      memory.quarantine?.apply(QuarantineRules(new.configuration))
       MilterRuntime.replaceFactory(RunnerFactory(pipeline, over: socket.address))
       let options = new.configuration.settings(MilterOptions.self)
       let log = pipeline.services.log
@@ -60,6 +63,10 @@ extension Daemon: RunningDaemon {
     // The section alone brings the database or takes it away, without any key.
     let hasStore = new.settings(StoreOptions.self).isPresent
     if hasStore != (memory.store != nil), !keys.contains("store.path") { keys.append("store.path") }
+    let hasQuarantine = hasStore && new.settings(QuarantineOptions.self).isPresent
+    if hasQuarantine != (memory.quarantine != nil), !keys.contains("quarantine.dir") {
+      keys.append("quarantine.dir")
+    }
     return keys
   }
 

@@ -335,10 +335,11 @@ package final class Daemon: Sendable {
     let isShort = { @Sendable (request: Data) in
       (try? JSONDecoder().decode(AdministrationRequest.self, from: request))?.isShort ?? true
     }
-    return ControlServer(control, isShort: isShort, spawn: { startThread($0) }) { request, row in
+    return ControlServer(control, isShort: isShort, spawn: { startThread($0) }) {
+      request, caller, row in
       guard let request = try? JSONDecoder().decode(AdministrationRequest.self, from: request)
       else { return ControlEnd(EX_PROTOCOL, ["the daemon does not know this command"]) }
-      return administration.perform(request, row)
+      return administration.perform(request, by: caller, row)
     }.start()
   }
 }

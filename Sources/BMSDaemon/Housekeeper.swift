@@ -5,6 +5,7 @@ internal import Dispatch
 internal import Environment
 internal import Greylisting
 internal import Logging
+internal import Quarantine
 internal import Store
 internal import Synchronization
 
@@ -24,6 +25,7 @@ final class Housekeeper: Sendable {
     var nextPurge: Duration
     var nextGreylistPurge: Duration
     var nextCheckpoint: Duration
+    var nextQuarantineCare: Duration
     /// When `attend` was done last.
     var attended: Duration
     /// What was said, so that a standing fault is said once a minute and its end once.
@@ -59,6 +61,7 @@ final class Housekeeper: Sendable {
     state = Mutex(
       State(
         nextPurge: now, nextGreylistPurge: now, nextCheckpoint: now + Self.checkpointInterval,
+        nextQuarantineCare: now,
         attended: now, saidFault: nil, nextWord: now))
   }
 
@@ -89,7 +92,35 @@ final class Housekeeper: Sendable {
       try? memory.flush(within: Self.writeLimit)
       careForGreylist(now)
     }
+    careForQuarantine(now)
     report(now)
+  }
+
+  // MARK: quarantine
+
+  /// Deletes what is over once a minute, and at once when there is too much.
+  private func careForQuarantine(_ now: Duration) {
+    guard let quarantine = memory.quarantine else { return }
+    let isDue = state.withLock { state in
+      guard now >= state.nextQuarantineCare || quarantine.isOverfull else { return false }
+      state.nextQuarantineCare = now + Self.purgeInterval
+      return true
+    }
+    guard isDue else { return }
+    do {
+      for word in try quarantine.care(within: Self.writeLimit, attendIfDue) {
+        log().notice("\(word)")
+      }
+      memory.noteQuarantine(nil)
+    } catch {
+      memory.noteQuarantine("the quarantine cannot be kept within its limits: \(error)")
+    }
+  }
+
+  /// Does within long work what cannot wait for its end.
+  private func attendIfDue() {
+    let attended = state.withLock { $0.attended }
+    if time.monotonic - attended >= .seconds(1) { attend() }
   }
 
   /// What does not wait for longer work to end.
@@ -146,8 +177,7 @@ final class Housekeeper: Sendable {
 
   private func purge(_ store: StateStore, _ rule: TripletRule) throws -> GreylistPurge {
     try store.purgeGreylist(by: rule, at: time.milliseconds, within: Self.writeLimit) { _, _ in
-      let attended = state.withLock { $0.attended }
-      if time.monotonic - attended >= .seconds(1) { attend() }
+      attendIfDue()
     }
   }
 

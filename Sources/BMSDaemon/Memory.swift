@@ -3,7 +3,9 @@
 
 package import Configuration
 package import Environment
+internal import Policies
 package import Policy
+package import Quarantine
 package import Store
 internal import Synchronization
 
@@ -15,6 +17,8 @@ package final class Memory: Sendable {
   package let bans: BanList?
   package let allowed: AllowList?
   package let trail: any DecisionTrail
+  /// Where originals are kept, when the file has `[quarantine]`.
+  package let quarantine: FileQuarantine?
   /// The right to keep this database's lists in memory.
   private let lock: ProcessLock?
   private let notes = Mutex(Notes())
@@ -25,13 +29,18 @@ package final class Memory: Sendable {
     var event: (word: String, until: Int64)?
     var logTrouble: StoreTrouble?
     var greylist: String?
+    var quarantine: String?
   }
 
   /// Without any memory, as `check` and `try` work.
   package static let none = Memory(store: nil, trail: MemoryTrail(capacity: 0))
 
-  package init(store: StateStore?, trail: any DecisionTrail, lock: ProcessLock? = nil) {
+  package init(
+    store: StateStore?, trail: any DecisionTrail, quarantine: FileQuarantine? = nil,
+    lock: ProcessLock? = nil
+  ) {
     self.store = store
+    self.quarantine = quarantine
     self.trail = trail
     self.lock = lock
     bans = store.map { BanList($0) }
@@ -60,7 +69,10 @@ package final class Memory: Sendable {
     // A full disk or a lock that somebody holds must not keep mail waiting: what bmsd would do if it
     // happened now, it does at start too.
     let store = try StateStore(path: path, time: time, use: isDaemon ? .mail : .command)
-    return Memory(store: store, trail: trail, lock: isBrief ? nil : lock)
+    let quarantine = FileQuarantine(configuration, store)
+    if isDaemon { quarantine?.prepare() }
+    return Memory(
+      store: store, trail: trail, quarantine: quarantine, lock: isBrief ? nil : lock)
   }
 
   /// A command may have its write wait for the database, once for each list.
@@ -72,6 +84,9 @@ package final class Memory: Sendable {
     services.triplets = store
     services.bans = bans
     services.allowed = allowed
+    guard let quarantine else { return }
+    services.quarantine = QuarantineKeeper(quarantine)
+    services.releases = quarantine
   }
 
   /// What is wrong with it at the moment, a sentence each.
@@ -92,6 +107,9 @@ package final class Memory: Sendable {
       faults.append("\(store.file.path)-wal cannot be copied into the database: \(trouble)")
     }
     if let greylist = notes.greylist { faults.append(greylist) }
+    let quarantineFaults = quarantine?.faults ?? []
+    faults += quarantineFaults
+    if let note = notes.quarantine, quarantineFaults.isEmpty { faults.append(note) }
     let pending = (bans?.pendingCount ?? 0) + (allowed?.pendingCount ?? 0)
     if pending > 0, store.file.trouble != nil {
       faults.append("\(pending) changes of bans and allow-list hold, but are not written yet")
@@ -153,6 +171,9 @@ package final class Memory: Sendable {
 
   /// Notes that the log of the database cannot be copied into it; nil when it could be.
   func noteLog(_ trouble: StoreTrouble?) { notes.withLock { $0.logTrouble = trouble } }
+
+  /// Notes that the quarantine cannot be kept within its limits; nil when it can.
+  func noteQuarantine(_ fault: String?) { notes.withLock { $0.quarantine = fault } }
 
   /// Notes that the greylist is too long, so that more was forgotten than the rule says; nil when it
   /// is not.

@@ -8,6 +8,7 @@ package import Policy
 /// proves that no module needs a fact before it is provided.
 package let pipeline: [any PolicyModule.Type] = [
   ConnectionClass.self,  // everybody else asks what kind of client this is
+  ReleasePolicy.self,  // before whoever judges content: what was released passes as it was
   AllowListed.self,  // before whatever could refuse those it lets in
   BannedIPs.self,  // the cheapest that refuses: a look-up in memory
   Helo.self,  // cheap: neither DNS nor state

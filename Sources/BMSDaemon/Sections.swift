@@ -9,7 +9,7 @@ internal import Policy
 package let sections: [any Section.Type] = {
   var sections: [any Section.Type] = [
     MilterOptions.self, NetworkOptions.self, LogOptions.self, StoreOptions.self,
-    TrailOptions.self, ControlOptions.self, DNSOptions.self,
+    TrailOptions.self, ControlOptions.self, DNSOptions.self, SubmitOptions.self,
   ]
   for module in pipeline where !sections.contains(where: { $0.name == sectionName(module) }) {
     sections.append(section(module))
@@ -24,7 +24,6 @@ func sectionName<M: PolicyModule>(_ module: M.Type) -> String { M.Options.name }
 /// product's later modules. They are a warning, not an error, so that an administrator can bring
 /// the old file along.
 package let comingSections: [ComingSection] = [
-  ComingSection("submit", note: "sending mail comes with the quarantine"),
   ComingSection(
     "greylist", keys: ["dbfile"],
     note: "the greylist is in [store] path; `bmsd greylist import` brings the old one along"),
@@ -36,7 +35,6 @@ package let comingSections: [ComingSection] = [
   ComingSection(
     "defang", keys: ["block_chinese", "spam_words", "porn_words"],
     note: "words in the Subject come with header rules"),
-  ComingSection("quarantine", note: "the quarantine comes with defanging"),
   ComingSection("scrub", keys: ["hide_path"], note: "hide_path comes with header rules"),
   ComingSection("wiretap", note: "copies and archives come after defanging"),
   ComingSection("smart_alias", note: "re-routing comes with copies and archives"),

@@ -12,8 +12,11 @@ internal import Synchronization
 /// Nothing a client does costs more than its own thread: requests are bounded, every read and write
 /// has a limit, and clients beyond `maximumClients` are sent away.
 package final class ControlServer: Sendable {
-  /// Answers a request line with rows and an end.
-  package typealias Handler = @Sendable (_ request: Data, _ row: ControlRows) -> ControlEnd
+  /// Answers a request line of a caller with rows and an end.
+  package typealias Handler =
+    @Sendable (
+      _ request: Data, _ caller: ControlCaller, _ row: ControlRows
+    ) -> ControlEnd
   /// Starts a thread.
   ///
   /// - Returns: false when the system gives none.
@@ -122,7 +125,8 @@ package final class ControlServer: Sendable {
       client.sendAway("the daemon serves \(Self.maximumLong) long commands already; try again")
       return
     }
-    let end = handler(Data(request)) { row in
+    let caller = ControlCaller(uid: client.socket.peerUID)
+    let end = handler(Data(request), caller) { row in
       try client.socket.write(try AnswerLine.row(row), within: Client.writeLimit)
     }
     try? client.socket.write(AnswerLine.end(end), within: Client.writeLimit)

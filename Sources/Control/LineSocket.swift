@@ -22,6 +22,17 @@ final class LineSocket {
 
   deinit { Glibc.close(descriptor) }
 
+  /// Whose process connected, as the kernel noted it then (unix(7), SO_PEERCRED); nil where it
+  /// cannot tell.
+  var peerUID: UInt32? {
+    // pid, uid and gid.
+    var credentials = [UInt32](repeating: .max, count: 3)
+    var length = socklen_t(credentials.count * MemoryLayout<UInt32>.size)
+    let result = getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length)
+    guard result == 0, credentials.count == 3, credentials[1] != .max else { return nil }
+    return credentials[1]
+  }
+
   /// A line without its end; the whole of it must come within `limit`.
   func readLine(maximum: Int, within limit: Duration) throws(Trouble) -> [UInt8] {
     let end = Self.now + limit

@@ -68,7 +68,9 @@ package struct SystemFiles: FileSource {
     return try read(descriptor)
   }
 
-  private static func read(_ descriptor: Int32) throws -> [UInt8] {
+  static func read(
+    _ descriptor: Int32, limit: Int = Self.limit
+  ) throws(FileTrouble) -> [UInt8] {
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65536)
     while bytes.count <= limit {
@@ -85,7 +87,16 @@ package struct SystemFiles: FileSource {
 /// Why a file cannot be read, in the system's words.
 package struct FileTrouble: Error, CustomStringConvertible {
   package let description: String
+  /// The system's number for it; 0 where there is none.
+  package let code: Int32
 
-  init(description: String) { self.description = description }
-  init(_ code: Int32) { description = String(cString: strerror(code)) }
+  package init(description: String) {
+    self.description = description
+    code = 0
+  }
+
+  package init(_ code: Int32) {
+    description = String(cString: strerror(code))
+    self.code = code
+  }
 }

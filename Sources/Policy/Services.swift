@@ -6,6 +6,7 @@ package import DNS
 package import Environment
 package import Greylisting
 package import Logging
+package import Quarantine
 package import Store
 
 /// Everything a module may ask of the world outside the message in hand. Tests own all of it.
@@ -24,6 +25,8 @@ package struct Services: Sendable {
   package var bans: BanList?
   /// Who is let through; nil without a database.
   package var allowed: AllowList?
+  /// Who knows what was released from the quarantine; `NoQuarantine` without `[quarantine]`.
+  package var releases: any QuarantineStore = NoQuarantine()
   /// Who answers questions of DNS.
   package var resolver: any Resolver = NoResolver()
   /// How long DNS may take for one message.

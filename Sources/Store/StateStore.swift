@@ -50,6 +50,7 @@ package final class StateStore: Sendable {
     registerGreylist(&migrator)
     registerBans(&migrator)
     registerAllowList(&migrator)
+    registerQuarantine(&migrator)
     return migrator
   }
 }

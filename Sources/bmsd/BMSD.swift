@@ -21,6 +21,7 @@ struct BMSD: ParsableCommand {
       Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, MimeCommand.self,
       Status.self, Reload.self,
       Log.self, Explain.self, Stats.self, GreylistCommand.self, BanCommand.self, Allow.self,
+      QuarantineCommand.self,
       AccessCommand.self, SPFCommand.self, DNSCommand.self,
     ])
 

@@ -74,6 +74,29 @@ final class DaemonAccess {
     return entry
   }
 
+  /// What the quarantine knows of a message, of the running daemon or, where none runs, of the
+  /// database; nothing where neither can be asked.
+  func quarantined(_ reference: String) -> (KeptMail?, [Release]) {
+    guard let client = try? connect() else {
+      let path = configuration.settings(StoreOptions.self).path.path
+      guard access(path, R_OK) == 0,
+        let store = try? StateStore(path: path, time: SystemTime(), use: .command)
+      else { return (nil, []) }
+      defer { store.close() }
+      return ((try? store.kept(reference)) ?? nil, (try? store.releases(of: reference)) ?? [])
+    }
+    var mail: KeptMail?
+    var releases: [Release] = []
+    _ = client.ask(AdministrationRequest.quarantine(.history(reference))) { data in
+      switch try? JSONDecoder().decode(QuarantineRow.self, from: data) {
+      case .mail(let found): mail = found
+      case .release(let release): releases.append(release)
+      default: break
+      }
+    }
+    return (mail, releases)
+  }
+
   private struct NoRow: Codable {}
 
   /// The running daemon listens where the file said that it began with: that is the last good one

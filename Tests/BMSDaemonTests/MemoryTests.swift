@@ -248,7 +248,7 @@ struct MemoryTests {
 
   @Test func ordersThePipeline() {
     #expect(PolicyPipeline.orderFaults(in: pipeline).isEmpty)
-    #expect(pipelineNames.prefix(3) == ["network", "allow", "banned_ips"])
+    #expect(pipelineNames.prefix(3) == ["network", "quarantine", "allow"])
     #expect(!skippableNames.contains("network") && skippableNames.contains("banned_ips"))
   }
 

@@ -25,12 +25,12 @@ import Testing
   @Test func goodFile() {
     let setup = Self.setup("[helo]\nmode = enforce\n")
     #expect(setup.faults == [])
-    #expect(setup.pipeline?.modules.map(\.name) == ["network", "allow", "helo"])
+    #expect(setup.pipeline?.modules.map(\.name) == ["network", "quarantine", "allow", "helo"])
     #expect(setup.configuration.name == "/etc/mail/bms.conf")
   }
 
   @Test func emptyFileIsUsable() {
-    #expect(Self.setup("").pipeline?.modules.map(\.name) == ["network", "allow"])
+    #expect(Self.setup("").pipeline?.modules.map(\.name) == ["network", "quarantine", "allow"])
   }
 
   @Test func missingFile() {

@@ -36,7 +36,7 @@ struct ControlTests {
     return server
   }
 
-  static func echo(_ request: Data, _ row: ControlRows) -> ControlEnd {
+  static func echo(_ request: Data, _ caller: ControlCaller, _ row: ControlRows) -> ControlEnd {
     guard let question = try? JSONDecoder().decode(Question.self, from: request) else {
       return ControlEnd(EX_DATAERR, ["no question"])
     }
@@ -123,7 +123,7 @@ struct ControlTests {
     let isShort = { @Sendable (request: Data) in
       (try? JSONDecoder().decode(Question.self, from: request))?.word == "short"
     }
-    let server = try server(isShort: isShort) { request, _ in
+    let server = try server(isShort: isShort) { request, _, _ in
       if !isShort(request) {
         isBusy.signal()
         isFree.wait()

@@ -132,7 +132,7 @@ import Testing
 
   @Test func modulesWithoutPolicyAlwaysRun() throws {
     let pipeline = try Site().pipeline
-    #expect(pipeline.modules.map(\.name) == ["network", "allow"])
+    #expect(pipeline.modules.map(\.name) == ["network", "quarantine", "allow"])
     #expect(pipeline.modules.allSatisfy { !$0.isPolicy })
     #expect(pipeline.modules.allSatisfy { $0.mode == .enforce })
   }

@@ -33,10 +33,13 @@ package final class Site: Sendable {
   /// A site of the configuration `text`, named `bms.conf`, with the real order of policy unless a
   /// test brings its own; `files` are the only ones there are for options that name some, and `zone` is all of DNS.
   ///
+  /// `adjust` has the last word on the services.
+  ///
   /// - Throws: `Faults` where the file is not usable, `SetupFaults` where a module is not.
   package init(
     _ text: String = "", modules: [any PolicyModule.Type] = BMSDaemon.pipeline,
-    files: [String: String] = [:], zone: String = "", level: LogOptions.Level = .debug
+    files: [String: String] = [:], zone: String = "", level: LogOptions.Level = .debug,
+    services adjust: (inout Services) throws -> Void = { _ in }
   ) throws {
     let source = FakeFiles(files)
     let configuration = Configuration(
@@ -56,6 +59,7 @@ package final class Site: Sendable {
     guard !access.contains(where: { $0.severity == .error }) else {
       throw Faults(description: access.map(\.description).joined(separator: "\n"))
     }
+    try adjust(&services)
     self.configuration = configuration
     pipeline = try PolicyPipeline(modules, configuration, services)
     pipeline.refresh(by: Deadline(.seconds(20), time))

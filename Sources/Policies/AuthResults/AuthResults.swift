@@ -29,7 +29,7 @@ package struct AuthResults: PolicyModule {
   }
 
   package static var needs: [any Fact.Type] { [ClientClassFact.self] }
-  package static var reads: [any Fact.Type] { [ResultsFact.self] }
+  package static var reads: [any Fact.Type] { [ReleasedFact.self, ResultsFact.self] }
   package static var edits: Actions { [.addHeaders, .changeHeaders] }
   package static var yieldsToAccept: Bool { false }
   package static var canRefuse: Bool { false }
@@ -59,6 +59,11 @@ package struct AuthResults: PolicyModule {
     }
 
     package func message(_ t: Transaction) -> Verdict {
+      // Its fields were written when it first came, ours among them.
+      if t[ReleasedFact.self] != nil {
+        t.note("released from the quarantine: fields stay as they are")
+        return .proceed
+      }
       let forged = t[FieldsFact.self]?.forged ?? []
       // From the last to the first: removing one must not shift the numbers of those still to go.
       for occurrence in forged.reversed() {

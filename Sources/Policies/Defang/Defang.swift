@@ -20,7 +20,7 @@ package struct Defang: PolicyModule {
 
   package static var reasons: [String: String] { DefangCode.sentences }
   package static var needs: [any Fact.Type] { [ClientClassFact.self] }
-  package static var reads: [any Fact.Type] { [ProvenDomainsFact.self] }
+  package static var reads: [any Fact.Type] { [ProvenDomainsFact.self, ReleasedFact.self] }
   package static var edits: Actions { [.addHeaders, .changeHeaders, .replaceBody] }
   package static var yieldsToAccept: Bool { false }
   package static var isProtective: Bool { true }
@@ -140,6 +140,7 @@ package struct Defang: PolicyModule {
 
   /// Why this message is none of our business; nil when it is.
   func reasonToSkip(_ t: Transaction) -> String? {
+    if t[ReleasedFact.self] != nil { return "released from the quarantine" }
     guard let client = t[ClientClassFact.self] else { return "nothing is known of the client" }
     let isOutgoing = client.isInternal || client.isLoopback
     switch direction {

@@ -6,6 +6,7 @@ internal import BMSDaemon
 internal import Configuration
 internal import Environment
 internal import Glibc
+internal import Policies
 internal import Policy
 internal import Store
 
@@ -24,6 +25,16 @@ struct Explain: ParsableCommand {
       "A reference, a queue id or a Message-ID.", valueName: "REF|QUEUE-ID|MESSAGE-ID"))
   var name: String
   @Flag(help: "One JSON object an entry.") var json = false
+
+  /// What the quarantine knows of a message; nothing where it cannot be asked.
+  private func story(of reference: String, _ configuration: Configuration) -> [String] {
+    guard configuration.settings(QuarantineOptions.self).isPresent,
+      let access = try? DaemonAccess(config)
+    else { return [] }
+    let (mail, releases) = access.quarantined(reference)
+    let lines = QuarantineStory(reference, mail, releases).lines
+    return lines.isEmpty ? [] : [""] + lines
+  }
 
   func run() throws {
     let question = TrailQuestion(name)
@@ -49,6 +60,7 @@ struct Explain: ParsableCommand {
       Terminal.page(
         entries.enumerated().flatMap { number, entry in
           (number > 0 ? ["", "---", ""] : []) + Explanation(entry, book).lines
+            + story(of: entry.reference, configuration)
         })
     }
   }

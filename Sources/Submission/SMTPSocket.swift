@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Glibc
+
+/// A TCP connection whose every step has a limit.
+final class SMTPSocket {
+  enum Trouble: Error, Equatable {
+    case closed
+    case timeout
+    /// A line longer than any reply has.
+    case tooLong
+    case failed(Int32)
+    /// The name leads nowhere.
+    case noAddress(String)
+  }
+
+  private let descriptor: Int32
+  private var buffer: [UInt8] = []
+  /// Called about every ten seconds of a wait.
+  private let waiting: () -> Void
+
+  private static let waitSlice = Duration.seconds(10)
+
+  /// Connects within `limit` to the first address of the host that takes the connection.
+  ///
+  /// A name is looked up as the system does it, which no limit cuts short: name an address.
+  init(_ address: SMTPAddress, within limit: Duration, waiting: @escaping () -> Void)
+    throws(Trouble)
+  {
+    self.waiting = waiting
+    var hints = addrinfo()
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    hints.ai_flags = AI_NUMERICSERV
+    var list: UnsafeMutablePointer<addrinfo>?
+    let result = getaddrinfo(address.host, String(address.port), &hints, &list)
+    guard result == 0 else { throw .noAddress(String(cString: gai_strerror(result))) }
+    defer { freeaddrinfo(list) }
+    let end = Self.now + limit
+    var trouble = Trouble.failed(ECONNREFUSED)
+    var next = list
+    while let entry = next {
+      next = entry.pointee.ai_next
+      do throws(Trouble) {
+        descriptor = try Self.connect(entry.pointee, until: end)
+        return
+      } catch {
+        trouble = error
+      }
+    }
+    throw trouble
+  }
+
+  deinit { close(descriptor) }
+
+  private static func connect(_ entry: addrinfo, until end: Duration) throws(Trouble) -> Int32 {
+    let type = entry.ai_socktype | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+    let descriptor = socket(entry.ai_family, type, entry.ai_protocol)
+    guard descriptor >= 0 else { throw .failed(errno) }
+    do throws(Trouble) {
+      if Glibc.connect(descriptor, entry.ai_addr, entry.ai_addrlen) != 0 {
+        guard errno == EINPROGRESS else { throw .failed(errno) }
+        try wait(descriptor, Int16(POLLOUT), until: end) {}
+        var code: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0, code == 0 else {
+          throw .failed(code)
+        }
+      }
+      return descriptor
+    } catch {
+      close(descriptor)
+      throw error
+    }
+  }
+
+  /// A line without its end, CRLF or LF, at most `maximum` bytes long.
+  func readLine(maximum: Int, until end: Duration) throws(Trouble) -> [UInt8] {
+    while true {
+      if let feed = buffer.firstIndex(of: 0x0A) {
+        var line = Array(buffer[..<feed])
+        buffer.removeFirst(feed + 1)
+        if line.last == 0x0D { line.removeLast() }
+        guard line.count <= maximum else { throw .tooLong }
+        return line
+      }
+      guard buffer.count <= maximum else { throw .tooLong }
+      try Self.wait(descriptor, Int16(POLLIN), until: end, waiting)
+      var piece = [UInt8](repeating: 0, count: 4096)
+      let count = recv(descriptor, &piece, piece.count, 0)
+      if count < 0, errno == EINTR || errno == EAGAIN { continue }
+      guard count >= 0 else { throw errno == ECONNRESET ? .closed : .failed(errno) }
+      guard count > 0 else { throw .closed }
+      buffer += piece.prefix(count)
+    }
+  }
+
+  /// Writes all of `bytes`.
+  func write(_ bytes: [UInt8], until end: Duration) throws(Trouble) {
+    var sent = 0
+    while sent < bytes.count {
+      let count = bytes.withUnsafeBytes { all in
+        let rest = UnsafeRawBufferPointer(rebasing: all[sent...])
+        return send(descriptor, rest.baseAddress, rest.count, Int32(MSG_NOSIGNAL))
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        guard errno == EAGAIN else {
+          throw errno == EPIPE || errno == ECONNRESET ? .closed : .failed(errno)
+        }
+        try Self.wait(descriptor, Int16(POLLOUT), until: end, waiting)
+        continue
+      }
+      sent += count
+    }
+  }
+
+  private static func wait(
+    _ descriptor: Int32, _ events: Int16, until end: Duration, _ waiting: () -> Void
+  ) throws(Trouble) {
+    while true {
+      let left = end - now
+      guard left > .zero else { throw .timeout }
+      let (seconds, attoseconds) = min(left, waitSlice).components
+      let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000 + 1
+      var entry = pollfd(fd: descriptor, events: events, revents: 0)
+      let result = poll(&entry, 1, Int32(clamping: milliseconds))
+      if result > 0 { return }
+      guard result == 0 || errno == EINTR else { throw .failed(errno) }
+      if result == 0 { waiting() }
+    }
+  }
+
+  /// The clock of all limits here.
+  static var now: Duration {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return .seconds(now.tv_sec) + .nanoseconds(now.tv_nsec)
+  }
+}
