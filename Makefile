@@ -5,9 +5,9 @@ SWIFT ?= swift
 BMSD ?= .build/release/bmsd
 # The toolchain's own compiler where there is no other.
 CC := $(or $(shell command -v cc),clang)
-NOOPS = .build/bench/noop .build/bench/noop-no-reply
+NOOPS = .build/bench/noop .build/bench/noop-no-reply .build/bench/noop-copy
 SOURCES = Sources Tests Package.swift
-# Seconds that each parser is fuzzed.
+# Seconds that each parser is fuzzed, as many at once as there are processors.
 TIME ?= 20
 # thread or address: `make test` runs the tests of the wire with that sanitizer, and nothing else.
 SANITIZE ?=
@@ -43,6 +43,7 @@ install: ## put what is built in place, by DESTDIR= and PREFIX= (default /usr/lo
 	install -D -m 644 man/bmsd.8 $(DESTDIR)$(MANDIR)/man8/bmsd.8
 	install -D -m 644 man/bms.conf.5 $(DESTDIR)$(MANDIR)/man5/bms.conf.5
 	install -D -m 644 etc/bms.conf $(DESTDIR)$(DOCDIR)/examples/bms.conf
+	install -m 644 etc/attachment.txt $(DESTDIR)$(DOCDIR)/examples/attachment.txt
 	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(UNITDIR)
 	$(BMSD) --generate-completion-script bash | sed "1{/^#!/d}" > $(DESTDIR)$(BASHDIR)/bmsd
 	$(BMSD) --generate-completion-script zsh > $(DESTDIR)$(ZSHDIR)/_bmsd
@@ -77,7 +78,7 @@ demo: build ## watch real mail go through a private Postfix and bmsd; KEEP=1 sta
 ifeq ($(SANITIZE),)
 test: ## install what the tests need, build, run everything
 	Tests/Tools/install-packages --unpacked build tests package machine
-	$(MAKE) lint unit-test build end-to-end
+	$(MAKE) lint unit-test build end-to-end fuzz
 else
 test: sanitize
 endif
@@ -100,6 +101,10 @@ bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; B
 .build/bench/noop-no-reply: Tests/Benchmarks/NoOp/noop.c
 	mkdir -p $(@D)
 	$(CC) -O2 -Wall -Wextra -DNO_REPLY -o $@ $< -lmilter -lpthread
+
+.build/bench/noop-copy: Tests/Benchmarks/NoOp/noop.c
+	mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -DCOPY -o $@ $< -lmilter -lpthread
 
 fuzz: ## libFuzzer on every parser, TIME=20 seconds each; finds are in .build/fuzz/found
 	Tests/Tools/fuzz --time $(TIME)
@@ -124,6 +129,7 @@ regenerate: ## write etc/ and man/ anew from the tables of options and commands
 	$(SWIFT) build --product bmsd
 	.build/debug/bmsd config doc --format sample > etc/bms.conf.new
 	.build/debug/bmsd config doc --format sendmail > etc/bms.m4.new
+	.build/debug/bmsd config doc --format notice > etc/attachment.txt.new
 	.build/debug/bmsd config doc --format man > man/bms.conf.5.new
 	.build/debug/bmsd config doc --format commands > man/bmsd.8.new
-	for file in etc/bms.conf etc/bms.m4 man/bms.conf.5 man/bmsd.8; do mv $$file.new $$file; done
+	for file in etc/bms.conf etc/bms.m4 etc/attachment.txt man/bms.conf.5 man/bmsd.8; do mv $$file.new $$file; done

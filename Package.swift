@@ -99,18 +99,24 @@ let package = Package(
 
     // What libFuzzer runs (`make fuzz`), and the ordinary tests with what it found.
     .target(
-      name: "Fuzz", dependencies: daemon + ["MilterClient", "TestSupport"], path: "Tests/Fuzz",
+      name: "Fuzz",
+      dependencies: daemon + ["MilterClient", "TestSupport"],
+      path: "Tests/Fuzz",
       exclude: ["Corpus"], swiftSettings: strict),
 
     .executableTarget(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
     .executableTarget(
-      name: "MilterLoad", dependencies: ["Addressing", "Mail", "MilterClient", argumentParser],
+      name: "MilterLoad",
+      dependencies: ["Addressing", "Mail", "MilterClient", "SampleMail", argumentParser],
       path: "Tests/Benchmarks/MilterLoad", swiftSettings: strict),
+    .target(
+      name: "SampleMail", dependencies: ["MIME"], path: "Tests/Benchmarks/SampleMail",
+      swiftSettings: strict),
 
     .executableTarget(
-      name: "MIMEBenchmark", dependencies: ["MIME", "Archives", "Attachments"],
+      name: "MIMEBenchmark", dependencies: ["MIME", "Archives", "Attachments", "SampleMail"],
       path: "Tests/Benchmarks/MIME", swiftSettings: strict),
 
     tests("AccessTests", ["Access", "Mail", "Environment", "TestSupport"]),

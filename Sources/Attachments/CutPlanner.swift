@@ -68,14 +68,33 @@ struct CutPlanner {
     let text = tree.buffer(of: part)
     var header: [UInt8] = []
     var at = part.header.lowerBound
-    for field in part.fields.map(\.position.whole) {
+    for field in contentFields(part) {
       header += text[at..<max(at, field.lowerBound)]
+      // A bare return before what goes would make an empty line of the next line end; an MTA does
+      // not keep it in a field that it changes.
+      while header.last == 0x0D { header.removeLast() }
       at = max(at, field.upperBound)
     }
     header += text[at..<max(at, part.header.upperBound)]
+    while header.last == 0x0D { header.removeLast() }
     if !header.isEmpty, header.last != 0x0A { header += lineEnd }
     let body = notice.body(lineEnd)
-    let needsEnd = tree.buffer(of: part)[part.body].last == 0x0A && body.last != 0x0A
+    let needsEnd = text[part.body].last == 0x0A && body.last != 0x0A
     return header + fields(notice) + lineEnd + body + (needsEnd ? lineEnd : [])
+  }
+
+  /// The fields about content, in order: those of the part's reading, and of the message itself those
+  /// that the MTA sees too, which it changes as a whole.
+  private func contentFields(_ part: MIMEPart) -> [Range<Int>] {
+    var fields = part.fields.map(\.position.whole)
+    guard part.parent == nil else { return fields }
+    let text = tree.buffer(of: part)
+    let header = MIMETree.split(text.bytes).header
+    fields += text.fields(in: header).map { ($0.name, $0.whole) }
+      .filter { name, whole in
+        whole.lowerBound < part.header.upperBound && ContentFieldName(text[name]) != nil
+      }
+      .map(\.1)
+    return fields.sorted { $0.lowerBound < $1.lowerBound }
   }
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import MIME
+
 /// The names under which a file can come to lie on a disk when a program is given `text` to name it.
 ///
 /// Programs and systems change names in their own ways: they cut at NUL, drop what cannot be seen,
 /// take the last segment of a path, drop dots and spaces at the end. Each form is compared.
 package enum FileName {
   /// Names longer than this are cut to their end; no file system has longer ones.
-  static let longest = 4096
+  static let longest = PartName.longest
 
   /// All forms of a name in lower case, without repetitions.
   package static func forms(of text: String) -> [String] {
@@ -20,7 +22,9 @@ package enum FileName {
       readings.append(Array(scalars[..<end]))
     }
     for reading in readings {
-      let plain = reading.flatMap(folded)
+      var plain: [Unicode.Scalar] = []
+      plain.reserveCapacity(reading.count)
+      for scalar in reading { fold(scalar, into: &plain) }
       for segment in segments(of: plain) {
         let form = String(String.UnicodeScalarView(trimmed(segment)))
         if !form.isEmpty, !forms.contains(form) { forms.append(form) }
@@ -45,34 +49,40 @@ package enum FileName {
     return text.lowercased()
   }
 
-  /// What becomes of a character: nothing of one that cannot be seen; ASCII of one that looks like
-  /// it and that systems turn into it; else lower case.
-  private static func folded(_ scalar: Unicode.Scalar) -> [Unicode.Scalar] {
+  /// Adds what becomes of a character: nothing of one that cannot be seen; ASCII of one that looks
+  /// like it and that systems turn into it; else lower case.
+  private static func fold(_ scalar: Unicode.Scalar, into plain: inout [Unicode.Scalar]) {
     let value = scalar.value
     switch value {
-    case 0x41...0x5A: return [Unicode.Scalar(UInt8(value | 0x20))]
-    case 0x20...0x7E: return [scalar]
-    case 0x09...0x0D, 0x85: return [" "]
+    case 0x41...0x5A: plain.append(Unicode.Scalar(UInt8(value | 0x20)))
+    case 0x20...0x7E: plain.append(scalar)
+    case 0x09...0x0D, 0x85: plain.append(" ")
     case 0xFF01...0xFF5E:  // full-width ASCII
-      return (Unicode.Scalar(value - 0xFEE0)).map { folded($0) } ?? []
+      if let narrow = Unicode.Scalar(value - 0xFEE0) { fold(narrow, into: &plain) }
     case 0x3002, 0xFF61, 0x2024, 0xFE52, 0x06D4, 0x0701, 0x0702, 0xA60E:
-      return ["."]  // full stops of other scripts and sizes
-    case 0x2044, 0x2215, 0x29F8: return ["/"]
-    case 0x2216, 0x29F5, 0xFE68, 0x20E5: return ["\\"]
-    case 0xA789, 0x2236, 0xFE55, 0xFE13: return [":"]
-    case 0x017F: return ["s"]
-    case 0x0131: return ["i"]
-    default: break
+      plain.append(".")  // full stops of other scripts and sizes
+    case 0x2044, 0x2215, 0x29F8: plain.append("/")
+    case 0x2216, 0x29F5, 0xFE68, 0x20E5: plain.append("\\")
+    case 0xA789, 0x2236, 0xFE55, 0xFE13: plain.append(":")
+    case 0x017F: plain.append("s")
+    case 0x0131: plain.append("i")
+    default: foldOther(scalar, into: &plain)
     }
+  }
+
+  private static func foldOther(_ scalar: Unicode.Scalar, into plain: inout [Unicode.Scalar]) {
     let properties = scalar.properties
-    if properties.isWhitespace { return [" "] }
+    if properties.isWhitespace {
+      plain.append(" ")
+      return
+    }
     switch properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: return []
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: return
     default: break
     }
     // Variation selectors, fillers, tags.
-    if properties.isDefaultIgnorableCodePoint { return [] }
-    return Array(properties.lowercaseMapping.unicodeScalars)
+    if properties.isDefaultIgnorableCodePoint { return }
+    plain += properties.lowercaseMapping.unicodeScalars
   }
 
   /// The pieces of a name any of which may name the file.

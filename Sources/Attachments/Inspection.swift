@@ -76,6 +76,7 @@ package struct Inspection: Sendable {
   package static let listingCost = 8
 
   private var contents: [ContentKey: Content] = [:]
+  private var judgements: [PartName: NameJudgement] = [:]
   private let mostBytes: Int
   private var archiveLimits: ArchiveLimits
 
@@ -87,7 +88,7 @@ package struct Inspection: Sendable {
       guard rules.scansMessages || !Self.isInMessage(part, tree) else { continue }
       for finding in part.findings { note(.finding(finding), part) }
       for name in part.names {
-        if let found = rules.banned.extensionBanning(name) {
+        if let found = judgement(of: name, rules).banned {
           offend(.name(name, extension: found), part)
         }
       }
@@ -121,9 +122,8 @@ package struct Inspection: Sendable {
   private mutating func lookInside(_ part: MIMEPart, _ tree: MIMETree, _ rules: AttachmentRules) {
     guard let content = content(of: part, part.encoding, tree) else { return }
     sizes[part.id] = content.size
-    let isNamedArchive = part.names.contains {
-      FileName.forms(of: $0.text).contains(where: ArchiveReader.isArchive(named:))
-    }
+    var isNamedArchive = false
+    for name in part.names where judgement(of: name, rules).isArchive { isNamedArchive = true }
     if content.mayBeArchive || isNamedArchive && !content.isBlank {
       list(part, part.encoding, isNamedArchive, tree, rules)
     }
@@ -131,6 +131,16 @@ package struct Inspection: Sendable {
     note(.finding(.ambiguous(.base64BehindPadding)), part)
     // Programs that stop at the padding see other content, which may end where an archive ends.
     list(part, .base64UpToPadding, false, tree, rules)
+  }
+
+  /// What is to be thought of a name; the readings of a part share theirs.
+  private mutating func judgement(of name: PartName, _ rules: AttachmentRules) -> NameJudgement {
+    if let known = judgements[name] { return known }
+    let judgement = NameJudgement(
+      banned: rules.banned.extensionBanning(name),
+      isArchive: FileName.forms(of: name.text).contains(where: ArchiveReader.isArchive(named:)))
+    judgements[name] = judgement
+    return judgement
   }
 
   /// Decodes the content of a part, once for all parts that have the same.
@@ -209,6 +219,14 @@ package struct Inspection: Sendable {
     contents[key, default: Content()].listing = listing
     return listing
   }
+}
+
+/// What a name says.
+private struct NameJudgement {
+  /// The extension by which it is banned.
+  var banned: String?
+  /// Whether it is that of an archive.
+  var isArchive: Bool
 }
 
 /// The encoded bytes that parts of several readings can share.

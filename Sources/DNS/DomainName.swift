@@ -33,16 +33,41 @@ package struct DomainName: Sendable {
 
   /// The name whose labels stand between the dots of `text`, a final dot left aside; every other
   /// byte stands for itself. Nil for an empty label and beyond the limits.
-  package init?(_ text: some Collection<UInt8>) {
+  package init?(_ text: some Collection<UInt8>) { self.init(Array(text)) }
+
+  /// The same of an array. In one pass: a name is made of every sender and every HELO.
+  package init?(_ text: [UInt8]) {
     guard !text.isEmpty, text.count <= Self.longestText + 1 else { return nil }
-    let dot = UInt8(ascii: ".")
-    var labels = text.split(separator: dot, omittingEmptySubsequences: false)
-    if labels.last?.isEmpty == true { labels.removeLast() }
-    guard !labels.isEmpty else { return nil }
-    var wire: [UInt8] = []
-    wire.reserveCapacity(text.count + 1)
-    for label in labels { guard Self.append(label, to: &wire) else { return nil } }
+    // Each label begins with a place for its length.
+    var wire: [UInt8] = [0]
+    wire.reserveCapacity(text.count + 2)
+    var start = 0
+    for byte in text {
+      guard byte == UInt8(ascii: ".") else {
+        wire.append(byte)
+        continue
+      }
+      guard Self.close(&wire, from: start) else { return nil }
+      start = wire.count
+      wire.append(0)
+    }
+    // Behind a final dot stands nothing.
+    if start > 0, wire.count == start + 1 {
+      wire.removeLast()
+    } else if !Self.close(&wire, from: start) {
+      return nil
+    }
+    guard wire.count <= Self.longestWire else { return nil }
     self.init(wire: wire)
+  }
+
+  /// Writes the length of the label that begins at `start`.
+  private static func close(_ wire: inout [UInt8], from start: Int) -> Bool {
+    guard let length = UInt8(exactly: wire.count - start - 1),
+      (1...UInt8(longestLabel)).contains(length)
+    else { return false }
+    wire[start] = length
+    return true
   }
 
   /// The name that `text` spells; see `init(_:)` of bytes.
@@ -82,6 +107,9 @@ package struct DomainName: Sendable {
 
   /// Whether the name is the root's.
   package var isRoot: Bool { wire.isEmpty }
+
+  /// Whether there are two labels or more.
+  package var hasParent: Bool { wire.first.map { Int($0) + 1 < wire.count } ?? false }
 
   /// The labels from left to right.
   package var labels: [ArraySlice<UInt8>] {

@@ -162,9 +162,9 @@ extension AuthenticationResults {
   /// does if such a name stands before its first semicolon: some reader may see it so.
   public static func claims(_ servers: Set<MailText>, in value: MailText) -> Bool {
     var field = StructuredField(MailText(value.bytes.prefix(maximumLength)))
-    if let server = server(&field), field.isAtEnd || field.next == semicolon || isDigit(field.next)
-    {
-      return servers.contains(withoutDot(server.lowercased))
+    if let server = server(&field) {
+      if servers.contains(withoutDot(server.lowercased)) { return true }
+      if field.isAtEnd || field.next == semicolon || isDigit(field.next) { return false }
     }
     let head = MailText(value.bytes.prefix(maximumLength).prefix { $0 != semicolon }).lowercased
     let words = head.bytes.split { byte in

@@ -53,7 +53,7 @@ package struct SPFEvaluator: SPFEngine {
   /// (RFC 7208 §4.3).
   static func domain(of query: SPFQuery) -> DomainName? {
     guard let text = query.sender.domain?.bytes, text.first != UInt8(ascii: "["),
-      let name = DomainName(text), name.labels.count > 1
+      let name = DomainName(text), name.hasParent
     else { return nil }
     return name
   }

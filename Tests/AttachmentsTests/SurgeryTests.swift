@@ -337,6 +337,19 @@ extension SurgeryTests {
         == "Subject: x\njunk\n\(SurgeryCase.notice)".replacing("\n", with: "\r\n"))
   }
 
+  /// A bare CR within a field of the header makes lines of it for some programs only.
+  @Test(
+    arguments: [
+      "Content-Type: a/b; name=x.exe\rrest\r\n", "Subject: x\rContent-Type: a/b; name=x.exe\r\n",
+      "Content-Type: a/b; name=x.exe\r\r\n", "X: y\rContent-ID: x.exe\rz\r\n",
+    ])
+  func cutsBehindABareReturnInTheHeader(_ field: String) throws {
+    let message = Array("Subject: y\r\n\(field)\r\nhello".utf8)
+    let result = try #require(try defanged(message))
+    expectSound(result, from: message)
+    #expect(MIMETree.split(result.message).header.upperBound < result.message.count)
+  }
+
   @Test func removesAPartWithItsDelimiter() throws {
     let message = Array(
       "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n1\n--b\nContent-ID: x.exe\n\n2\n--b--\n"

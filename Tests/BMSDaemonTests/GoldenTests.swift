@@ -18,6 +18,7 @@ import Testing
   @Test(
     "shipped file",
     arguments: [
+      ("etc/attachment.txt", Documentation.attachmentNotice),
       ("etc/bms.conf", Documentation.sampleFile), ("etc/bms.m4", Documentation.sendmailMacros),
       ("man/bms.conf.5", Documentation.manualPage),
     ])

@@ -20,15 +20,36 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
   case controlRequest = "control-request"
   /// Greylists as text.
   case tripletCSV = "triplet-csv"
+  /// SPF records, evaluated.
+  case spfRecord = "spf-record"
+  /// The same with libspf2.
+  case spfLibrary = "spf-libspf2"
+  /// Macros of SPF.
+  case spfMacro = "spf-macro"
+  /// Authentication-Results of other hosts.
+  case authenticationResults = "authentication-results"
+  /// Access maps as text.
+  case accessFile = "access-file"
+  /// Messages, taken apart.
+  case mimeTree = "mime-tree"
+  /// Parameters of the fields of MIME.
+  case mimeParameters = "mime-parameters"
+  /// Encoded words (RFC 2047).
+  case encodedWords = "encoded-words"
+  /// Messages out of which attachments are cut.
+  case surgery
+  /// Archives.
+  case archive
 
   /// What does not hold for these bytes, or nil. A trap is the other way to fail.
   ///
-  /// They are tried as they are, and once more with each byte replaced by one that the grammar
-  /// knows, which leads deeper into the parser.
+  /// They are tried as they are, and once more with each byte replaced by a word that the
+  /// grammar knows, which leads deeper into the parser.
   package func fault(_ bytes: [UInt8]) -> String? {
     if let fault = check(bytes) { return fault }
-    guard !alphabet.isEmpty else { return nil }
-    let squeezed = bytes.map { alphabet[Int($0) % alphabet.count] }
+    let words = words
+    guard !words.isEmpty else { return nil }
+    let squeezed = bytes.flatMap { words[Int($0) % words.count] }
     return check(squeezed).map { "\($0), for \(String(decoding: squeezed, as: UTF8.self))" }
   }
 
@@ -41,18 +62,62 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case .mailbox: Self.checkMailbox(bytes)
     case .controlRequest: Self.checkRequest(bytes)
     case .tripletCSV: Self.checkTripletCSV(bytes)
+    case .spfRecord: Self.checkSPFRecord(bytes)
+    case .spfLibrary: Self.checkSPFLibrary(bytes)
+    case .spfMacro: Self.checkSPFMacro(bytes)
+    case .authenticationResults: Self.checkAuthenticationResults(bytes)
+    case .accessFile: Self.checkAccessFile(bytes)
+    case .mimeTree: Self.checkMIMETree(bytes)
+    case .mimeParameters: Self.checkParameters(bytes)
+    case .encodedWords: Self.checkEncodedWords(bytes)
+    case .surgery: Self.checkSurgery(bytes)
+    case .archive: Self.checkArchive(bytes)
     }
   }
 
-  private var alphabet: [UInt8] {
+  /// What an input is made of in the second try.
+  private var words: [[UInt8]] {
     switch self {
-    case .configuration: Array("[]=:#;,/ \t\nahelomdti019".utf8)
-    case .milterPackets: [0, 0, 0, 1, 2, 5, 9] + Array("+-24abcdefhilmpqrsty O\r\n45".utf8)
-    case .smtpReply: Array("% a\n".utf8) + [0x1E, 0x0D, 0xC3, 0xA9]
-    case .dynamicName: Array("0123456789abcdef-._:[]pxdlynu".utf8)
-    case .mailbox: Array("<>@\"\\.,:[]() a1".utf8)
+    case .configuration: Self.letters("[]=:#;,/ \t\nahelomdti019")
+    case .milterPackets:
+      Self.letters([0, 0, 0, 1, 2, 5, 9] + Array("+-24abcdefhilmpqrsty O\r\n45".utf8))
+    case .smtpReply: Self.letters(Array("% a\n".utf8) + [0x1E, 0x0D, 0xC3, 0xA9])
+    case .dynamicName: Self.letters("0123456789abcdef-._:[]pxdlynu")
+    case .mailbox: Self.letters("<>@\"\\.,:[]() a1")
     case .controlRequest: []
-    case .tripletCSV: Array(",\"%\n\r.:/@0123456789abe-".utf8)
+    case .tripletCSV: Self.letters(",\"%\n\r.:/@0123456789abe-")
+    case .spfRecord, .spfLibrary:
+      [
+        " a", " mx", " ptr", " all", " -all", " include:", " exists:", " ip4:", " ip6:",
+        " redirect=", " exp=", "0.example", "1.example", "2.example", "a.example", "b.example",
+        "l.example", "t.example", "n.example", "192.0.2.0", "2001:db8::", "/24", "//64", "/0",
+        "%{i}", "%{d}", "%{p}", "%{l1r-}", "%{", "%", ":", " ?", " ~", " -", "\u{1E}", "\u{1E}",
+        "v=spf1",
+      ].map { Array($0.utf8) }
+    case .spfMacro:
+      [
+        "%{", "}", "s", "l", "o", "d", "i", "p", "v", "h", "c", "r", "t", "S", "L", "D", "P", "1",
+        "2", "9", "0", "r", "R", "-", "+", ",", "/", "_", "=", ".", "%%", "%_", "%-", " ", "a",
+        "example", "%{d}", "%{l}", "\u{1E}",
+      ].map { Array($0.utf8) }
+    case .authenticationResults:
+      [
+        "mx.example.org", ";", ";", " ", "\n\t", "=", "=", ".", "/", "1", "(", ")", "\"", "\\",
+        "spf", "dkim", "pass", "fail", "none", "reason", "smtp", "mailfrom", "header", "d", "@",
+        "a.example", "\u{E9}", "\u{7F}", "-",
+      ].map { Array($0.utf8) }
+    case .accessFile:
+      [
+        "\n", "\n", "\n", " ", "\t", ":", "!", "#", "@", ".", "SPF-Fail", "From", "To", "Connect",
+        "ann", "mail.example.com", "example.com", "com", "192.0.2", "OK", "REJECT", "TEMPFAIL",
+        "ERROR:", "\"", "550", "451", "5.7.1", "4.7.1", "999", "text", "\r", "\u{E9}", "\u{7F}",
+      ].map { Array($0.utf8) }
+    case .encodedWords: Self.letters("=?uUtTfF-8?bBqQ? =?\t7*AZaz09+/")
+    // They make words of their own.
+    case .mimeTree, .mimeParameters, .surgery, .archive: []
     }
   }
+
+  private static func letters(_ letters: String) -> [[UInt8]] { self.letters(Array(letters.utf8)) }
+  private static func letters(_ letters: [UInt8]) -> [[UInt8]] { letters.map { [$0] } }
 }

@@ -105,6 +105,20 @@ struct ReadingCase: Sendable, CustomTestStringConvertible {
       --a--
       """, ["0 message", "0.0 multipart", "0.1 text/plain \"1\""]),
     .init(
+      "message in a message in a message",
+      """
+      Content-Type: message/rfc822
+
+      Content-Type: message/rfc822
+
+      Content-Type: multipart/mixed; boundary=a
+
+      --a
+
+      1
+      --a--
+      """, ["0 message", "0.0 message", "0.0.0 multipart", "0.0.1 text/plain \"1\""]),
+    .init(
       "folded type with comments",
       """
       content-type : (a (nested) comment) Multipart / Mixed (b);

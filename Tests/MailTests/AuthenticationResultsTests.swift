@@ -171,6 +171,7 @@ struct AuthenticationResultsTests {
       // Not readable, so that somebody may read it so.
       ("(open mx.example.org; spf=pass", true), ("other mx.example.org; spf=pass", true),
       (#""mx.example.org; spf=pass"#, true), ("(open other; mx.example.org", false),
+      ("(;)mx.example.org(;)@; spf=pass", true), ("(;)mx.example.org(;)x; spf=pass", true),
     ] as [(MailText, Bool)])
   func claims(_ text: MailText, _ isOurs: Bool) {
     #expect(AuthenticationResults.claims(["mx.example.org"], in: text) == isOurs)

@@ -51,6 +51,7 @@ package final class Site: Sendable {
     services.quarantine = originals
     services.contentLimit = configuration.settings(MilterOptions.self).maximumMessage.bytes
     services.resolver = try ZoneResolver(zone)
+    services.hasTrustedRelays = !configuration.settings(NetworkOptions.self).trustedRelay.isEmpty
     let access = Setup.accessFaults(configuration, &services)
     guard !access.contains(where: { $0.severity == .error }) else {
       throw Faults(description: access.map(\.description).joined(separator: "\n"))

@@ -24,7 +24,7 @@ package enum ContentFieldName: String, Sendable, CaseIterable {
   case id = "Content-ID"
 
   /// The field of that name, ASCII case folded.
-  init?(_ name: ArraySlice<UInt8>) {
+  package init?(_ name: ArraySlice<UInt8>) {
     // All but the first letters of the rest differ in length, which is cheaper to ask.
     let found: Self
     switch name.count {

@@ -38,13 +38,12 @@ package struct ContentType: Sendable, Hashable {
       String(decoding: $0.bytes.filter { $0 != 0x22 }, as: UTF8.self).lowercased()
     }
     var seen: [[UInt8]] = []
-    for value in parameters.values(of: "boundary") {
+    for value in parameters.values(of: "boundary") where seen.count < Self.mostBoundaries {
       for boundary in Self.readings(ofBoundary: value.bytes) where !seen.contains(boundary) {
         seen.append(boundary)
-        if seen.count >= Self.mostBoundaries { break }
       }
     }
-    boundaries = seen
+    boundaries = Array(seen.prefix(Self.mostBoundaries))
   }
 
   private static let mostBoundaries = 8

@@ -17,8 +17,12 @@ package struct PartName: Sendable, Hashable {
 
   /// Where it comes from.
   package var origin: Origin
-  /// The name, decoded but not cleaned: it may hold anything.
+  /// The name, decoded but not cleaned: it may hold anything. Of a name that is longer than
+  /// `longest` the end is kept.
   package var text: String
+
+  /// Characters that are kept of a name; no file system has longer paths.
+  package static let longest = 4096
 
   /// Whether the name was given as the name of a file, not as something that can serve as one.
   package var isFileName: Bool {
@@ -105,7 +109,9 @@ struct NameCollector {
   }
 
   private mutating func add(_ origin: PartName.Origin, _ text: String) {
-    let name = PartName(origin: origin, text: text)
+    let isLong = text.utf8.count > PartName.longest
+    let end = isLong ? String(text.unicodeScalars.suffix(PartName.longest)) : text
+    let name = PartName(origin: origin, text: end)
     guard !seen.contains(name) else { return }
     guard names.count < limit else {
       isOverLimit = true

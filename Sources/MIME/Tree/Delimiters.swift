@@ -63,6 +63,13 @@ struct DelimiterFinder {
   /// The lines of the range that begin with two hyphens.
   let candidates: ArraySlice<Int>
 
+  /// The bytes that looking for a boundary comes to: at most so many of each line, and no more than
+  /// there are.
+  func cost(of boundary: [UInt8]) -> Int {
+    let (bytes, isHuge) = candidates.count.multipliedReportingOverflow(by: boundary.count)
+    return candidates.count &* 16 &+ min(isHuge ? Int.max : bytes, range.count)
+  }
+
   /// All lines that begin with two hyphens and the boundary.
   func delimiters(_ boundary: [UInt8]) -> [Delimiter] {
     guard !boundary.isEmpty else { return [] }

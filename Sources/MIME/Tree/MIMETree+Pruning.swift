@@ -80,10 +80,12 @@ extension MIMETree {
       let part = parts[index]
       var prefix = part.number
       // The message and the message in a message have no number of their own in IMAP.
-      if prefix == "0", part.kind != .message {
-        prefix = ""
-      } else if prefix.hasSuffix(".0") {
-        prefix.removeLast(2)
+      if part.kind != .message {
+        if prefix == "0" {
+          prefix = ""
+        } else if prefix.hasSuffix(".0") {
+          prefix.removeLast(2)
+        }
       }
       if !prefix.isEmpty { prefix += "." }
       var counter = 0

@@ -16,12 +16,17 @@ package struct MIMETree: Sendable {
   /// The limits that the message was read with.
   package let limits: MIMELimits
 
+  /// How many bytes were looked at, those again that several readings look at. It is bounded by
+  /// `MIMELimits.work`.
+  package let bytesRead: Int
+
   /// Reads a message: header, empty line, body.
   package init(_ message: [UInt8], limits: MIMELimits = MIMELimits()) {
     buffers = [MessageBytes(message)]
     self.limits = limits
     var builder = TreeBuilder(message: MessageBytes(message), limits: limits)
     builder.build()
+    bytesRead = builder.texts.bytesRead
     buffers = builder.texts.buffers
     sources = builder.texts.sources
     parts = builder.parts

@@ -105,7 +105,7 @@ struct PartReader {
       for (index, inside) in insides.enumerated() {
         let finder = finder(inside, &texts)
         for (number, boundary) in base.type.boundaries.enumerated() {
-          texts.charge(finder.candidates.count &* 16)
+          texts.charge(finder.cost(of: boundary))
           let all = finder.delimiters(boundary)
           let exact = all.filter(\.isExact)
           guard isExact || exact.count < all.count else { continue }

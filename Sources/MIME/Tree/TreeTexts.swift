@@ -24,6 +24,8 @@ struct TreeTexts {
   private var lineEnds: [Int: [LineEnds]] = [:]
   private var decodedBytes = 0
   private var workLeft: Int
+  /// How many bytes were looked at.
+  private(set) var bytesRead = 0
 
   private struct Key: Hashable {
     var buffer: Int
@@ -46,7 +48,10 @@ struct TreeTexts {
   var isExhausted: Bool { workLeft <= 0 }
 
   /// Counts bytes looked at.
-  mutating func charge(_ bytes: Int) { workLeft = max(0, workLeft &- max(0, bytes)) }
+  mutating func charge(_ bytes: Int) {
+    bytesRead &+= max(0, bytes)
+    workLeft = max(0, workLeft &- max(0, bytes))
+  }
 
   subscript(buffer: Int) -> MessageBytes {
     buffers.indices.contains(buffer) ? buffers[buffer] : MessageBytes([])

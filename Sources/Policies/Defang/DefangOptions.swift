@@ -44,9 +44,8 @@ package struct DefangOptions: PolicySection {
   package let bannedExtensions = ConfigOption(
     "banned_exts", default: ["default"] as TextList, formerly: ["banned_ext"],
     help: """
-      Extensions of files that are not let in. The word default stands for the list that `bmsd \
-      config explain defang.banned_exts` refers to in bms.conf(5), DANGEROUS ATTACHMENTS; -EXT \
-      takes one off it: default, -iso, doc.
+      Extensions of files that are not let in. The word default stands for the list in \
+      bms.conf(5), DANGEROUS ATTACHMENTS; -EXT takes one off it: default, -iso, doc.
       """)
   package let rejectVirusFrom = ConfigOption(
     "reject_virus_from", default: [] as TextList, formerly: ["scrub.reject_virus_from"],

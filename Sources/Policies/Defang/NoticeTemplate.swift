@@ -7,20 +7,20 @@ internal import Attachments
 struct NoticeTemplate: Sendable {
   /// What can be filled in.
   enum Variable: String, CaseIterable {
-    /// A line for each part that was taken out: name, type, size, why.
-    case parts
-    /// Their names, separated by commas.
-    case names
-    /// Why the first of them is dangerous.
-    case reason
-    /// What to ask for.
-    case reference
-    /// Whom to ask.
-    case contact
-    /// The envelope sender.
-    case sender
-    /// Our own name.
-    case host
+    case parts, names, reason, reference, contact, sender, host
+
+    /// For the manual.
+    var meaning: String {
+      switch self {
+      case .parts: "A line for each file that was taken out: its name, type, size, and why."
+      case .names: "The names of these files, separated by commas."
+      case .reason: "Why the first of them is dangerous."
+      case .reference: "The reference of the message, by which the original can be had back."
+      case .contact: "Whom to ask: [network] contact."
+      case .sender: "The envelope sender."
+      case .host: "Our own name."
+      }
+    }
   }
 
   private enum Piece {
@@ -96,6 +96,15 @@ struct NoticeTemplate: Sendable {
     and give the reference {reference}.
 
     """
+}
+
+extension DefangOptions {
+  /// The text of a notice where the administrator has none.
+  package static var standardNotice: String { NoticeTemplate.standard }
+  /// What a notice can fill in, with its meaning.
+  package static var noticeVariables: [(name: String, meaning: String)] {
+    NoticeTemplate.Variable.allCases.map { ($0.rawValue, $0.meaning) }
+  }
 }
 
 extension Notice {

@@ -65,18 +65,28 @@ struct SenderCheck {
 
   private mutating func checkReverseName() {
     let found = ReverseName(of: client.ip, module.resolver, by: deadline)
-    var properties = [AuthenticationResults.Property("policy", "iprev", MailText("\(client.ip)"))]
+    let address = AuthenticationResults.Property("policy", "iprev", MailText("\(client.ip)"))
     if found.result == .pass, let name = found.name {
       // Our own look-up counts for more than the MTA's word.
-      reverseName =
-        DynamicName.looksDynamic("\(name)", address: client.ip) ? .dynamic : .present
-      properties[0].value = MailText("\(client.ip)")
+      reverseName = Self.class(of: name, client, t.peer)
     } else if found.result != .temperror {
       reverseName = .absent
     }
     t.report(
       AuthenticationResults.Entry(
-        "iprev", found.result.rawValue, comment: found.name.map { MailText("\($0)") }, properties))
+        "iprev", found.result.rawValue, comment: found.name.map { MailText("\($0)") }, [address]))
+  }
+
+  /// What the MTA has said of the same name was looked into at CONNECT.
+  private static func `class`(
+    of name: DomainName, _ client: SenderClient, _ peer: Peer
+  ) -> ClientClass.ReverseName {
+    if !client.isRelayed, client.reverseName != .absent,
+      DomainName(peer.hostName.bytes) == name
+    {
+      return client.reverseName
+    }
+    return DynamicName.looksDynamic("\(name)", address: client.ip) ? .dynamic : .present
   }
 
   private mutating func checkForwarder() -> Verdict? {

@@ -17,12 +17,9 @@ struct SenderEvaluator: Sendable {
   private let delegate: DomainName?
   private let forwarders: TrustedForwarders?
 
-  /// Records as read, for those who send often.
-  private static let maximumRecords = 10_000
-
   init(_ settings: Settings<SPFOptions>, _ services: Services) throws(SetupError) {
-    let records = SPFRecordCache(capacity: Self.maximumRecords)
-    native = SPFEvaluator(resolver: services.resolver, time: services.time, records: records)
+    native = SPFEvaluator(
+      resolver: services.resolver, time: services.time, records: SPFRecordCache())
     switch settings.engine {
     case .native: engine = native
     case .libspf2: engine = LibSPF2(native: native)

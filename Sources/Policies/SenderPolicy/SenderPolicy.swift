@@ -78,6 +78,8 @@ package struct SenderPolicy: PolicyModule {
   let moment: Options.Moment
   let guesses: Bool
   let addsReceivedSPF: Bool
+  /// Whether relays bring mail whose header tells who sent it.
+  let readsHeaders: Bool
 
   package init(_ settings: Settings<Options>, _ services: Services) throws(SetupError) {
     defaults = SenderDefaults(
@@ -93,9 +95,15 @@ package struct SenderPolicy: PolicyModule {
     moment = settings.when
     guesses = settings.bestGuess
     addsReceivedSPF = settings.receivedSPF
+    readsHeaders = services.hasTrustedRelays
   }
 
-  package var idleStages: Set<Stage> { moment == .mail ? [.recipient] : [.sender] }
+  package var idleStages: Set<Stage> {
+    var idle: Set<Stage> = moment == .mail ? [.recipient] : [.sender]
+    if !readsHeaders { idle.insert(.header) }
+    if !readsHeaders, !addsReceivedSPF { idle.insert(.message) }
+    return idle
+  }
   package func makeSession() -> Session { Session(module: self) }
 
   package func refresh(by deadline: Deadline) {

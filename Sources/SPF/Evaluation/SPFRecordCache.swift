@@ -33,7 +33,7 @@ package final class SPFRecordCache: Sendable {
   private let entries: Mutex<BoundedCache<DomainName, Entry>>
 
   /// - Parameter capacity: how many bytes of memory it may take, about.
-  package init(capacity: Int = 8 << 20) { entries = Mutex(BoundedCache(capacity: capacity)) }
+  package init(capacity: Int = 16 << 20) { entries = Mutex(BoundedCache(capacity: capacity)) }
 
   func record(of domain: DomainName, now: Duration) -> Entry? {
     entries.withLock { entries in

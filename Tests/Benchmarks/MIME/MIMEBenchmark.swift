@@ -5,6 +5,7 @@ import Archives
 import Attachments
 import Glibc
 import MIME
+import SampleMail
 
 /// What it costs to parse a message, decode its parts and inspect all names, beside what it costs to
 /// do nothing but find its lines with memchr and to decode the same base64 by a table of bytes. Goal:

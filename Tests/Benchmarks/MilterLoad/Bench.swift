@@ -18,6 +18,8 @@ struct Bench {
   let bmsd: String
   let noOp: String
   let noReply: String
+  let noCopy: String
+  let unbound: String
   let rounds: Int
   let messages: Int
   let folder: URL
@@ -32,8 +34,12 @@ struct Bench {
       kind.rawValue, [program, "\(address)"], at: address, log: path("\(kind).log"))
   }
 
-  /// bmsd with a fresh database that knows the senders, and every module enforcing.
-  func daemon(_ label: String, at address: MilterAddress) throws -> Candidate {
+  /// bmsd with a fresh database that knows the first `clients` senders, and every module enforcing
+  /// that asks no DNS; `sections` bring more.
+  func daemon(
+    _ label: String, named name: String = Bench.daemon, at address: MilterAddress,
+    knowing clients: Int = Correspondence.knownClients, sections: String = ""
+  ) throws -> Candidate {
     let configuration = path("\(label).conf")
     let text = """
       [milter]
@@ -59,24 +65,26 @@ struct Bench {
       [greylist]
       mode = enforce
       scope = message
+      \(sections)
       """
     try Data(text.utf8).write(to: URL(filePath: configuration))
     let triplets = path("\(label).csv")
-    try Data(Self.knownTriplets.utf8).write(to: URL(filePath: triplets))
+    try Data(Self.triplets(clients).utf8).write(to: URL(filePath: triplets))
     let candidate = try Candidate(
-      Self.daemon, [bmsd, "run", "--config", configuration], at: address,
+      name, [bmsd, "run", "--config", configuration], at: address,
       log: path("\(label).log"))
     try run([bmsd, "greylist", "import", "--config", configuration, triplets])
     return candidate
   }
 
-  /// Every known client with its sender, in the ancestor's format: passed two days ago.
-  private static var knownTriplets: String {
+  /// Every known client with its sender, in the ancestor's format: passed two days ago. Where SPF
+  /// is on, they are known by their domain.
+  private static func triplets(_ clients: Int) -> String {
     let seen = Int(Date().timeIntervalSince1970) - 172_800
-    return (0..<Correspondence.knownClients).map { number in
-      let client = Correspondence.known(number)
-      return "\(client.address),\(client.sender),\(Correspondence.recipient),"
-        + "\(seen - 3600),\(seen),3,\n"
+    return (0..<clients).map { number in
+      let client = Correspondence.once(number)
+      let rest = "\(client.sender),\(Correspondence.recipient),\(seen - 3600),\(seen),3,\n"
+      return "\(client.address),\(rest)\(client.domain),\(rest)"
     }.joined()
   }
 
@@ -92,8 +100,8 @@ struct Bench {
     }
   }
 
-  private func path(_ name: String) -> String { folder.appending(path: name).path }
-  private func socket(_ name: String) -> MilterAddress { .unix(path: path(name)) }
+  func path(_ name: String) -> String { folder.appending(path: name).path }
+  func socket(_ name: String) -> MilterAddress { .unix(path: path(name)) }
 
   // MARK: measurements
 
@@ -120,14 +128,16 @@ struct Bench {
     return try compare(candidates, [1], "inet")
   }
 
-  private func compare(
-    _ candidates: [Candidate], _ connections: [Int], _ label: String
+  func compare(
+    _ candidates: [Candidate], _ connections: [Int], _ label: String,
+    _ content: Load.Content = .text
   ) throws -> [Measurement] {
     var measurements = connections.flatMap { count in
       candidates.map { Measurement(candidate: $0.name, connections: count, messages: messages) }
     }
     for candidate in candidates {
-      _ = try load(candidate, 8, Correspondence.knownClients / 5, .accepted).run(from: 0) {}
+      _ = try load(candidate, 8, Correspondence.knownClients / 5, .accepted, content)
+        .run(from: 0) {}
     }
     for round in 0..<rounds {
       for index in measurements.indices {
@@ -136,7 +146,8 @@ struct Bench {
         say("\(label) round \(round + 1)/\(rounds): \(candidate.name), \(count) connections")
         measurements[index].rounds.append(
           try Figures.measure(
-            candidate, load(candidate, count, messages, .accepted), from: round * messages))
+            candidate, load(candidate, count, messages, .accepted, content),
+            from: round * messages))
       }
     }
     for index in measurements.indices {
@@ -167,10 +178,16 @@ struct Bench {
   func growth(_ count: Int) throws -> [MemorySample] {
     let candidate = try daemon("growth", at: socket("growth"))
     defer { candidate.stop() }
+    return try growth(of: candidate, count, .text)
+  }
+
+  func growth(
+    of candidate: Candidate, _ count: Int, _ content: Load.Content
+  ) throws -> [MemorySample] {
     let step = max(count / 20, 1)
     return try (1...20).map { part in
       say("memory: \(part * step) messages")
-      _ = try load(candidate, 8, step, .accepted).run(from: (part - 1) * step) {}
+      _ = try load(candidate, 8, step, .accepted, content).run(from: (part - 1) * step) {}
       try candidate.settle()
       return MemorySample(messages: part * step, resident: try candidate.status("VmRSS"))
     }
@@ -190,14 +207,22 @@ struct Bench {
     return [empty, full]
   }
 
-  private func load(
-    _ candidate: Candidate, _ connections: Int, _ messages: Int, _ fate: Load.Fate
+  func load(
+    _ candidate: Candidate, _ connections: Int, _ messages: Int, _ fate: Load.Fate,
+    _ content: Load.Content = .text
   ) -> Load {
-    Load(address: candidate.address, connections: connections, messages: messages, fate: fate)
+    Load(
+      address: candidate.address, connections: connections, messages: messages, fate: fate,
+      content: content)
   }
 
   /// A port of loopback that is free at the moment.
   private static func freePort() throws -> MilterAddress {
+    .inet(host: "127.0.0.1", port: try freePortNumber())
+  }
+
+  /// Its number.
+  static func freePortNumber() throws -> UInt16 {
     let descriptor = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
@@ -210,6 +235,6 @@ struct Bench {
       }
     }
     guard isBound else { throw BenchmarkError("no free port") }
-    return .inet(host: "127.0.0.1", port: UInt16(bigEndian: address.sin_port))
+    return UInt16(bigEndian: address.sin_port)
   }
 }

@@ -4,6 +4,7 @@
 import Addressing
 import Mail
 import MilterClient
+import SampleMail
 
 /// One client with the mail it sends: 2 KB with 12 header fields.
 struct Correspondence {
@@ -13,11 +14,23 @@ struct Correspondence {
   let address: IPAddress
   let name: String
   let sender: String
+  /// The sender's domain.
+  let domain: String
   static let recipient = "user@example.org"
 
   /// Client `number` of those whose mail passed before, in 198.18.0.0/16.
   static func known(_ number: Int) -> Correspondence {
     Correspondence(number % knownClients, network: 0xC612_0000)
+  }
+
+  /// One of as many known clients as there are numbers: each of them sends once.
+  static func once(_ number: Int) -> Correspondence {
+    Correspondence(number, network: 0xC612_0000)
+  }
+
+  /// A client of our own network, whose mail asks DNS nothing.
+  static func ours(_ number: Int) -> Correspondence {
+    Correspondence(number % 250, network: 0x7F00_0000)
   }
 
   /// A sender that nobody knows, from 198.19.0.0/16.
@@ -28,10 +41,11 @@ struct Correspondence {
   private init(_ number: Int, network: UInt32) {
     // Hosts 1 to 250 of each /24: none has a network's or a broadcast's address.
     let host = UInt32(number % 62_500)
-    address = IPAddress(v4: network | host / 250 << 8 | (host % 250 + 1))
+    address = IPAddress(v4: network | (host / 250) << 8 | (host % 250 + 1))
     let word = Self.word(number)
-    name = "mail.\(word).example.com"
-    sender = "\(word)@\(word).example.com"
+    domain = "\(word).example.com"
+    name = "mail.\(domain)"
+    sender = "\(word)@\(domain)"
   }
 
   /// Letters only: greylisting leaves the digits of an address out of its key.
@@ -79,6 +93,11 @@ struct Correspondence {
       ("Content-Language", " en-GB"),
     ]
     return fields.map { HeaderField(name: MailText($0), rawValue: MailText($1)) }
+  }
+
+  /// Messages of three sizes.
+  static let mix: [EditedMessage] = [Samples.text, Samples.html, Samples.attachments].map {
+    EditedMessage(parsing: $0)
   }
 
   /// What is left of 2 KB behind the header, in lines of 72 bytes.

@@ -82,6 +82,12 @@ struct Measurement: Codable {
   var rounds: [Figures] = []
   var summary: Figures?
 
+  /// The median over rounds of what this one's `figure` has more than that of `other` in the same
+  /// round.
+  func excess(over other: Measurement, _ figure: (Figures) -> Double) -> Double {
+    Figures.median(zip(rounds, other.rounds).map { figure($0) - figure($1) })
+  }
+
   /// The median over rounds of this one's `figure` divided by that of `other` in the same round.
   func ratio(to other: Measurement, _ figure: (Figures) -> Double) -> Double {
     Figures.median(
@@ -120,5 +126,15 @@ struct Results: Codable {
   var growth: [MemorySample] = []
   /// bmsd's memory with so many sessions open at MAIL; VmRSS in KiB.
   var openSessions: [MemorySample] = []
+  /// bmsd with SPF and without, every answer in its cache.
+  var warmSenders: [Measurement] = []
+  /// bmsd with SPF, no answer in its cache.
+  var coldSenders: [Measurement] = []
+  /// What a connection without DNS work waits beside others.
+  var neighbours: [Neighbour] = []
+  /// The mix of messages, beside a milter that copies them.
+  var attachments: [Measurement] = []
+  /// bmsd's memory over very many messages of the mix.
+  var attachmentGrowth: [MemorySample] = []
   var targets: [Target] = []
 }

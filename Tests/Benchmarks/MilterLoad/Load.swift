@@ -21,20 +21,56 @@ enum LoadStage: String, CaseIterable, Codable, CodingKeyRepresentable {
 
 /// Messages over so many connections at once, one message a connection.
 struct Load {
-  /// What shall become of each message; anything else ends the measurement.
-  enum Fate { case accepted, deferred }
+  /// Who sends, and so what shall become of each message; anything else ends the measurement.
+  enum Fate {
+    /// Known clients, again and again.
+    case accepted
+    /// Known clients, each of which sends once.
+    case acceptedOnce
+    /// Our own clients.
+    case ours
+    /// Strangers.
+    case deferred
+
+    fileprivate func client(_ number: Int) -> Correspondence {
+      switch self {
+      case .accepted: .known(number)
+      case .acceptedOnce: .once(number)
+      case .ours: .ours(number)
+      case .deferred: .stranger(number)
+      }
+    }
+  }
+
+  /// What is in the messages.
+  enum Content {
+    /// 2 KB of text.
+    case text
+    /// In turn 2 KB of text, 30 KB with HTML and 400 KB with attachments.
+    case mix
+
+    fileprivate func of(_ number: Int, _ client: Correspondence) -> ([HeaderField], [UInt8]) {
+      guard self == .mix else { return (client.headers(number), Correspondence.body) }
+      let sample = Correspondence.mix[number % Correspondence.mix.count]
+      return (sample.headers, sample.body)
+    }
+  }
 
   let address: MilterAddress
   let connections: Int
   let messages: Int
   let fate: Fate
+  var content = Content.text
 
   /// Nanoseconds by stage, one for each message.
   typealias Latencies = [LoadStage: [Int]]
 
-  /// Sends messages from number `first` on and gives how long each step took; meanwhile `watch`
-  /// is called every 20 ms.
-  func run(from first: Int, watch: () throws -> Void) throws -> Latencies {
+  /// Sends messages from number `first` on, until `isOver`, and gives how long each step took;
+  /// meanwhile `watch` is called every 20 ms.
+  func run(
+    from first: Int, until isOver: @escaping @Sendable () -> Bool = { false },
+    watch: () throws -> Void
+  ) throws -> Latencies {
     let next = Atomic(0)
     let result = Mutex<(latencies: Latencies, error: (any Error)?)>(([:], nil))
     let done = DispatchGroup()
@@ -45,7 +81,7 @@ struct Load {
           defer { done.leave() }
           var latencies: Latencies = [:]
           var failure: (any Error)?
-          while failure == nil {
+          while failure == nil, !isOver() {
             let number = next.add(1, ordering: .relaxed).oldValue
             guard number < messages else { break }
             do { try send(first + number, &latencies) } catch { failure = error }
@@ -66,10 +102,13 @@ struct Load {
     }
   }
 
+  /// The most that an MTA puts into one packet.
+  private static let chunkSize = 65_535
+
   /// One client, one connection, one message.
   private func send(_ number: Int, _ latencies: inout Latencies) throws {
-    let client = fate == .accepted ? Correspondence.known(number) : .stranger(number)
-    let headers = client.headers(number)
+    let client = fate.client(number)
+    let (headers, body) = content.of(number, client)
     let begin = ContinuousClock.now
     var last = begin
     func lap(_ stage: LoadStage) {
@@ -94,7 +133,9 @@ struct Load {
       try proceed(answer)
       for field in headers { try proceed(try session.header(field)) }
       try proceed(try session.endOfHeaders())
-      try proceed(try session.body(Correspondence.body))
+      for start in stride(from: 0, to: body.count, by: Self.chunkSize) {
+        try proceed(try session.body(body[start..<min(start + Self.chunkSize, body.count)]))
+      }
       lap(.content)
       try proceed(try session.endOfMessage().reply)
       lap(.eom)

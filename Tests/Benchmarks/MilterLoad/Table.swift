@@ -38,10 +38,19 @@ extension Results {
     if !accepted.isEmpty { parts.append(Self.overview("Accepted mail, unix socket", accepted)) }
     if !inet.isEmpty { parts.append(Self.overview("Accepted mail, inet socket", inet)) }
     if !deferred.isEmpty { parts.append(Self.overview("Deferred mail, unix socket", deferred)) }
-    let all = accepted + deferred + inet
+    if !warmSenders.isEmpty { parts.append(Self.overview("Known senders", warmSenders)) }
+    if !coldSenders.isEmpty { parts.append(Self.overview("Unknown senders", coldSenders)) }
+    if !attachments.isEmpty {
+      parts.append(Self.overview("Mail of three sizes, attachments", attachments))
+    }
+    let all = accepted + deferred + inet + warmSenders + coldSenders + attachments
     if !all.isEmpty { parts.append(Self.waits("Waits in microseconds: p50/p99/max", all)) }
     if !growth.isEmpty { parts.append(Self.memory("messages", growth)) }
+    if !attachmentGrowth.isEmpty {
+      parts.append(Self.memory("messages of three sizes", attachmentGrowth))
+    }
     if !openSessions.isEmpty { parts.append(Self.memory("open sessions", openSessions)) }
+    if !neighbours.isEmpty { parts.append(Self.waits(of: neighbours)) }
     parts.append(targetText)
     return parts.joined(separator: "\n\n")
   }
@@ -91,6 +100,15 @@ extension Results {
   private static func memory(_ title: String, _ samples: [MemorySample]) -> String {
     var table = Table("bmsd's memory: \(title)", "RSS MiB")
     for sample in samples { table.add(["\(sample.messages)", Table.mebibytes(sample.resident)]) }
+    return table.text
+  }
+
+  private static func waits(of neighbours: [Neighbour]) -> String {
+    var table = Table("Client without DNS work, microseconds", "p50", "p99", "max")
+    for neighbour in neighbours {
+      let wait = neighbour.wait
+      table.add([neighbour.what] + [wait.p50, wait.p99, wait.max].map { Table.number($0) })
+    }
     return table.text
   }
 

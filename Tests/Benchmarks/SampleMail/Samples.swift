@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-import MIME
+internal import MIME
 
 /// The three kinds of message of the mix, always the same bytes.
-enum Samples {
+package enum Samples {
   /// 2 KB of text.
-  static let text = crlf(
+  package static let text = crlf(
     header("text/plain; charset=utf-8", "Content-Transfer-Encoding: 7bit") + prose(1400))
 
   /// 30 KB of multipart/alternative with quoted-printable HTML.
-  static let html = crlf(
+  package static let html = crlf(
     header("multipart/alternative; boundary=\"=_alternative\"")
       + part("=_alternative", "text/plain; charset=utf-8", "quoted-printable", prose(6000))
       + part("=_alternative", "text/html; charset=utf-8", "quoted-printable", markup(23_000))
       + "--=_alternative--\n")
 
   /// 400 KB: text and three attachments under base64.
-  static let attachments = crlf(
+  package static let attachments = crlf(
     header("multipart/mixed; boundary=\"=_mixed\"")
       + part("=_mixed", "text/plain; charset=utf-8", "7bit", prose(2000))
       + (0..<3).map { number in
