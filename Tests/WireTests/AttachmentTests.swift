@@ -31,7 +31,7 @@ extension WireTests {
 
     private func daemon(_ options: String = "") throws -> BMSDProcess {
       var setup = BMSDProcess.Setup()
-      setup.sections += "[store]\npath = bms.db\nmin_free = 0\n[defang]\nmode = enforce\n" + options
+      setup.sections += "[store]\npath = bms.db\nmin_free = 0\n[quarantine]\ndir = quarantine\n[defang]\nmode = enforce\n" + options
       return try BMSDProcess(setup)
     }
 

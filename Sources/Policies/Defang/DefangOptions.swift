@@ -18,6 +18,9 @@ package struct DefangOptions: PolicySection {
   /// What becomes of a dangerous part, or of the message that has one.
   package enum Action: String, OptionValue, CaseIterable {
     case replace, remove, reject, discard, quarantine, hold, tag
+
+    /// Whether the message as it came goes into the quarantine.
+    package var keepsOriginal: Bool { self == .replace || self == .remove || self == .quarantine }
   }
   /// What becomes of a part that cannot be looked into.
   package enum Measure: String, OptionValue, CaseIterable { case tag, defang, reject }

@@ -35,11 +35,12 @@ STRICT: Settings = {
 
 
 def memory(folder: Path) -> Settings:
-    """Store, trail and control socket in a folder."""
+    """Store, trail, control socket and quarantine in a folder."""
     return {
         "store": {"path": f"{folder}/bms.db", "min_free": "10M"},
         "trail": {"path": f"{folder}/trail.db"},
         "control": {"socket": f"{folder}/control.sock"},
+        "quarantine": {"dir": f"{folder}/quarantine"},
     }
 
 
