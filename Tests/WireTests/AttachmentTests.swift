@@ -31,7 +31,16 @@ extension WireTests {
 
     private func daemon(_ options: String = "") throws -> BMSDProcess {
       var setup = BMSDProcess.Setup()
-      setup.sections += "[store]\npath = bms.db\nmin_free = 0\n[quarantine]\ndir = quarantine\n[defang]\nmode = enforce\n" + options
+      setup.sections += """
+        [store]
+        path = bms.db
+        min_free = 0
+        [quarantine]
+        dir = quarantine
+        [defang]
+        mode = enforce
+        \(options)
+        """
       return try BMSDProcess(setup)
     }
 
