@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import shutil
 import subprocess
 import unittest
 
@@ -62,6 +64,12 @@ class Attachments:
         self.assert_accepted(client.rcpt("bob@example.org"))
         return client.data(data)
 
+    def begin_with_release(self) -> None:
+        """The release comes from this machine: outgoing mail is looked through here, too."""
+        self.begin({"defang": {"mode": "enforce", "direction": "any"}})
+        assert self.daemon
+        self.daemon.reload(settings={"submit": {"smtp": f"127.0.0.1@{self.port()}"}})
+
     def test_one_of_three_is_replaced(self) -> None:
         self.begin(DEFANG)
         message = three("three", PICTURE, PROGRAM, SHEET)
@@ -77,6 +85,55 @@ class Attachments:
                       after[3].replace(b"=\r\n", b""))
         self.assertEqual(delivery.fields("Subject"), [b"three"])
         self.bmsd_says("explain", "three@example.com", shows="replaced setup.exe: .exe")
+
+    def test_release_brings_the_original_past_the_filter(self) -> None:
+        self.begin_with_release()
+        message = three("release", PICTURE, PROGRAM, SHEET)
+        self.assert_accepted(self.post(message))
+        self.sink.wait_for("release")
+        kept = json.loads(self.bmsd("quarantine", "list", "--json").splitlines()[0])
+        reference = kept["ref"]
+        self.assertIn("setup.exe", self.bmsd("quarantine", "show", reference))
+        folder = self.folder / "saved"
+        folder.mkdir()
+        self.bmsd("quarantine", "save", reference, "--part", "3", str(folder))
+        saved = list(folder.iterdir())
+        self.assertEqual([path.name for path in saved], [f"{reference}-3-setup.exe"])
+        self.assertEqual(saved[0].read_bytes(), b"MZ" + bytes(5000))
+        self.bmsd("quarantine", "release", reference, "--reason", "she asked for it")
+        first, second = self.sink.wait_for("release", 2)
+        self.assertNotEqual(first.body, second.body)
+        self.assertEqual(second.body, message.partition(b"\r\n\r\n")[2])
+        self.assertEqual(second.recipients, (b"bob@example.org",))
+        self.assertEqual(second.sender, b"ann@example.com")
+        self.assertEqual(second.fields("X-BMS-Release"), [])
+        self.bmsd_says("explain", reference, shows="she asked for it")
+
+    def test_a_token_counts_once_and_for_its_message(self) -> None:
+        self.begin_with_release()
+        self.assert_accepted(self.post(three("token", PROGRAM)))
+        kept = json.loads(self.bmsd("quarantine", "list", "--json").splitlines()[0])
+        # A stranger who makes one up, with a reference that is real.
+        forged = f"X-BMS-Release: {kept['ref']} 1 2 3 4 5\r\n".encode()
+        self.assert_accepted(self.post(forged + three("forged", PROGRAM)))
+        delivery = self.sink.wait_for("forged")[0]
+        self.assertEqual(delivery.fields("X-BMS-Release"), [])
+        self.assertNotIn(b"TVoA", delivery.body)
+
+    def test_what_cannot_be_kept_is_deferred(self) -> None:
+        """Nothing is lost while something is wrong with the quarantine's folder."""
+        self.begin(DEFANG)
+        folder = self.folder / "quarantine"
+        shutil.rmtree(folder)
+        folder.write_text("in the way")
+        reply = self.post(three("deferred", PROGRAM))
+        self.assertEqual(reply.code, 451, reply.text)
+        self.assertEqual(self.sink.find("deferred"), [])
+        self.assert_accepted(self.post(three("harmless", PICTURE)))
+        folder.unlink()
+        folder.mkdir()
+        self.assert_accepted(self.post(three("again", PROGRAM)))
+        self.assertIn("again", self.bmsd("quarantine", "list", "--json"))
 
     def test_a_message_that_is_the_attachment_itself(self) -> None:
         self.begin(DEFANG)
@@ -118,11 +175,13 @@ class Attachments:
 
 
 class PostfixAttachments(Attachments, PostfixMemory):
-    pass
+    def port(self) -> int:
+        return self.postfix.smtp_port
 
 
 class SendmailAttachments(Attachments, SendmailMemory):
-    pass
+    def port(self) -> int:
+        return self.sendmail.smtp_port
 
 
 del PostfixMemory, SendmailMemory
