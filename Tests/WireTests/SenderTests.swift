@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+import DNS
 import Foundation
 import Mail
 import TestSupport
@@ -42,6 +43,56 @@ extension WireTests {
         #expect(reply?.contains("(ref ") ?? true)
       }
       #expect(try bmsd.stop() == 0)
+    }
+
+    // MARK: faults of DNS
+
+    @Test(
+      "fault 12: whatever a DNS server answers, nobody is refused for good",
+      arguments: [
+        ("SERVFAIL", LoopbackDNSServer.Manner.code(2)), ("REFUSED", .code(5)),
+        ("another question", .wrongQuestion), ("garbage", .garbage), ("silence", .silent),
+      ], ["native", "libspf2"])
+    func faultyServer(_ fault: (name: String, manner: LoopbackDNSServer.Manner), engine: String)
+      throws
+    {
+      let dns = try LoopbackDNSServer("fail.example TXT \"v=spf1 -all\"")
+      defer { dns.stop() }
+      dns.meet(try #require(DomainName("fail.example")), with: fault.manner)
+      let bmsd = try daemon(asking: dns, engine)
+      #expect(try reply(bmsd)?.hasPrefix("451 4.4.3 ") == true)
+      #expect(try bmsd.stop() == 0)
+    }
+
+    @Test("fault 12: 65 KB of TXT, cut by UDP", arguments: ["native", "libspf2"])
+    func longRecord(_ engine: String) throws {
+      let dns = try LoopbackDNSServer(
+        "fail.example TXT \"v=spf1 -all" + String(repeating: " ", count: 64_000) + "\"")
+      defer { dns.stop() }
+      let bmsd = try daemon(asking: dns, engine)
+      #expect(try reply(bmsd)?.hasPrefix("550 5.7.23 ") == true)
+      #expect(try bmsd.stop() == 0)
+    }
+
+    private func daemon(asking dns: LoopbackDNSServer, _ engine: String) throws -> BMSDProcess {
+      var setup = BMSDProcess.Setup()
+      setup.sections = """
+        [dns]
+        servers = \(dns.server)
+        timeout = 1s
+        deadline = 2s
+        [spf]
+        mode = enforce
+        engine = \(engine)
+        """
+      return try BMSDProcess(setup)
+    }
+
+    private func reply(_ bmsd: BMSDProcess) throws -> String? {
+      var target = WireTarget(try bmsd.session())
+      let mail = Conversation().client("192.0.2.1", "mail.random.com").hello("mail.random.com")
+        .from("<a@fail.example>").to()
+      return try mail.play(on: &target).exchanges.compactMap(\.answer.reply).last
     }
 
     // MARK: DNSSEC
