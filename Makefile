@@ -5,7 +5,7 @@ SWIFT ?= swift
 BMSD ?= .build/release/bmsd
 # The toolchain's own compiler where there is no other.
 CC := $(or $(shell command -v cc),clang)
-NOOPS = .build/bench/noop .build/bench/noop-no-reply
+NOOPS = .build/bench/noop .build/bench/noop-no-reply .build/bench/noop-copy
 SOURCES = Sources Tests Package.swift
 # Seconds that each parser is fuzzed, as many at once as there are processors.
 TIME ?= 20
@@ -15,7 +15,7 @@ SANITIZE ?=
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help deps build install uninstall deb demo test unit-test end-to-end fuzz sanitize bench benchmark lint module \
-  regenerate
+  mime-benchmark regenerate
 
 PREFIX ?= /usr/local
 SBINDIR ?= $(PREFIX)/sbin
@@ -43,6 +43,7 @@ install: ## put what is built in place, by DESTDIR= and PREFIX= (default /usr/lo
 	install -D -m 644 man/bmsd.8 $(DESTDIR)$(MANDIR)/man8/bmsd.8
 	install -D -m 644 man/bms.conf.5 $(DESTDIR)$(MANDIR)/man5/bms.conf.5
 	install -D -m 644 etc/bms.conf $(DESTDIR)$(DOCDIR)/examples/bms.conf
+	install -m 644 etc/attachment.txt $(DESTDIR)$(DOCDIR)/examples/attachment.txt
 	install -d $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(UNITDIR)
 	$(BMSD) --generate-completion-script bash | sed "1{/^#!/d}" > $(DESTDIR)$(BASHDIR)/bmsd
 	$(BMSD) --generate-completion-script zsh > $(DESTDIR)$(ZSHDIR)/_bmsd
@@ -102,6 +103,10 @@ bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; B
 	mkdir -p $(@D)
 	$(CC) -O2 -Wall -Wextra -DNO_REPLY -o $@ $< -lmilter -lpthread
 
+.build/bench/noop-copy: Tests/Benchmarks/NoOp/noop.c
+	mkdir -p $(@D)
+	$(CC) -O2 -Wall -Wextra -DCOPY -o $@ $< -lmilter -lpthread
+
 fuzz: ## libFuzzer on every parser, TIME=20 seconds each; finds are in .build/fuzz/found
 	Tests/Tools/fuzz --time $(TIME)
 
@@ -111,6 +116,9 @@ sanitize: ## tests of the wire with a sanitizer: make test SANITIZE=thread (or a
 
 benchmark: ## what a greylist check costs at 1,000 and 1,000,000 triplets
 	$(SWIFT) run -c release GreylistBenchmark
+
+mime-benchmark: ## what it costs to take a message apart and to inspect its names
+	$(SWIFT) run -c release MIMEBenchmark
 
 lint: ## formatting and documentation of the Swift sources
 	$(SWIFT) format lint --strict --parallel --recursive $(SOURCES)
@@ -122,6 +130,7 @@ regenerate: ## write etc/ and man/ anew from the tables of options and commands
 	$(SWIFT) build --product bmsd
 	.build/debug/bmsd config doc --format sample > etc/bms.conf.new
 	.build/debug/bmsd config doc --format sendmail > etc/bms.m4.new
+	.build/debug/bmsd config doc --format notice > etc/attachment.txt.new
 	.build/debug/bmsd config doc --format man > man/bms.conf.5.new
 	.build/debug/bmsd config doc --format commands > man/bmsd.8.new
-	for file in etc/bms.conf etc/bms.m4 man/bms.conf.5 man/bmsd.8; do mv $$file.new $$file; done
+	for file in etc/bms.conf etc/bms.m4 etc/attachment.txt man/bms.conf.5 man/bmsd.8; do mv $$file.new $$file; done

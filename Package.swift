@@ -32,7 +32,10 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let values: [Target.Dependency] = ["Addressing", "Environment", "Mail"]
 /// What a policy module may use.
 let libraries: [Target.Dependency] =
-  values + ["Access", "Configuration", "DNS", "Greylisting", "Milter", "SPF", "Store", logging]
+  values + [
+    "Access", "Archives", "Attachments", "Configuration", "DNS", "Greylisting", "MIME", "Milter",
+    "SPF", "Store", logging,
+  ]
 /// What the daemon is made of.
 let daemon: [Target.Dependency] = libraries + ["Control", "Policy", "Policies", "BMSDaemon"]
 
@@ -51,6 +54,7 @@ let package = Package(
   targets: [
     // C: only the library that owns it imports it.
     .target(name: "CMilter", linkerSettings: [.linkedLibrary("milter")]),
+    .systemLibrary(name: "CArchive", providers: [.apt(["libarchive-dev"])]),
     .target(
       name: "CMaps",
       linkerSettings: [.linkedLibrary("cdb"), .linkedLibrary("db"), .linkedLibrary("lmdb")]),
@@ -61,6 +65,9 @@ let package = Package(
     target("Addressing"),
     target("Environment"),
     target("Mail"),
+    target("MIME", ["Mail"]),
+    target("Archives", ["CArchive"]),
+    target("Attachments", ["MIME", "Archives", "Mail"]),
     target("Milter", ["CMilter", "Mail", "Addressing"]),
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
@@ -78,7 +85,9 @@ let package = Package(
     // The daemon and its command line.
     target("BMSDaemon", libraries + ["Control", "Policy", "Policies"]),
     .executableTarget(
-      name: "bmsd", dependencies: daemon + ["DNS", "SPF", argumentParser], swiftSettings: strict),
+      name: "bmsd",
+      dependencies: daemon + [argumentParser],
+      swiftSettings: strict),
 
     // What the tests of several targets share: conversations, clocks and files of their own.
     .target(
@@ -90,20 +99,33 @@ let package = Package(
 
     // What libFuzzer runs (`make fuzz`), and the ordinary tests with what it found.
     .target(
-      name: "Fuzz", dependencies: daemon + ["MilterClient", "TestSupport"], path: "Tests/Fuzz",
+      name: "Fuzz",
+      dependencies: daemon + ["MilterClient", "TestSupport"],
+      path: "Tests/Fuzz",
       exclude: ["Corpus"], swiftSettings: strict),
 
     .executableTarget(
       name: "GreylistBenchmark", dependencies: libraries + ["Policy", "Policies", "TestSupport"],
       path: "Tests/Benchmarks/Greylist", swiftSettings: strict),
     .executableTarget(
-      name: "MilterLoad", dependencies: ["Addressing", "Mail", "MilterClient", argumentParser],
+      name: "MilterLoad",
+      dependencies: ["Addressing", "Mail", "MilterClient", "SampleMail", argumentParser],
       path: "Tests/Benchmarks/MilterLoad", swiftSettings: strict),
+    .target(
+      name: "SampleMail", dependencies: ["MIME"], path: "Tests/Benchmarks/SampleMail",
+      swiftSettings: strict),
+
+    .executableTarget(
+      name: "MIMEBenchmark", dependencies: ["MIME", "Archives", "Attachments", "SampleMail"],
+      path: "Tests/Benchmarks/MIME", swiftSettings: strict),
 
     tests("AccessTests", ["Access", "Mail", "Environment", "TestSupport"]),
     tests("FuzzTests", ["Fuzz"]),
     tests("AddressingTests", ["Addressing"]),
     tests("MailTests", ["Mail"]),
+    tests("MIMETests", ["MIME", "Mail"]),
+    tests("ArchivesTests", ["Archives"]),
+    tests("AttachmentsTests", ["Attachments", "Archives", "MIME", "Mail"]),
     tests("MilterTests", ["Milter", "MilterClient", "Mail", "Addressing"]),
     tests("MilterClientTests", ["MilterClient", "Mail", "Addressing"]),
     tests("ConfigurationTests", ["Configuration", "Mail", "Addressing"]),
@@ -116,7 +138,7 @@ let package = Package(
     tests("PoliciesTests", libraries + ["Policy", "Policies", "TestSupport"]),
     tests("BMSDaemonTests", daemon + ["TestSupport", grdb]),
     tests(
-      "WireTests", daemon + ["bmsd", "DNS", "MilterClient", "TestSupport", grdb],
+      "WireTests", daemon + ["bmsd", "MilterClient", "TestSupport", grdb],
       exclude: ["miltertest"]),
   ],
   swiftLanguageModes: [.v6]

@@ -76,13 +76,15 @@ enum NameShape {
   }
 
   private static func fits(_ host: [UInt8]) -> Bool {
-    for start in host.indices {
-      // Nearly no shape begins with this byte: the rest need not be tried.
-      for shape in shapes where shape.mayBegin(with: host[start]) {
-        if shape.matches(host[start...]) { return true }
-      }
+    for (start, byte) in host.enumerated() {
+      for shape in shapesByFirst[Int(byte)] where shape.matches(host[start...]) { return true }
     }
     return false
+  }
+
+  /// For each byte the shapes that may begin with it: for most there is none.
+  private static let shapesByFirst = (0...UInt8.max).map { byte in
+    shapes.filter { $0.mayBegin(with: byte) }
   }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Addressing
 internal import Configuration
 internal import Control
 internal import Environment
@@ -18,8 +19,9 @@ package enum GreylistRequest: Codable, Sendable {
   case show(sender: String, recipient: String?, limit: Int)
   /// `counts`.
   case stats
-  /// `triplet` rows in the order of the key.
-  case export
+  /// `triplet` rows in the order of the key: a page of them after that place, or the first one. It is
+  /// the last where it has less than `page`.
+  case export(after: TripletPlace?)
   /// `changed`.
   case pass(sender: String, recipient: String)
   /// `progress`, then `changed`.
@@ -29,6 +31,8 @@ package enum GreylistRequest: Codable, Sendable {
   /// Triplets as `TripletCSV` writes them, committed together; `taken`.
   case take([String])
 
+  /// Triplets in one answer to `export`: the asker keeps them, so that nobody waits while it prints.
+  package static let page = 2000
   /// The most lines, and bytes, that one `take` should bring.
   package static let batch = (lines: 500, bytes: 200_000)
 }
@@ -53,6 +57,17 @@ package struct GreylistNumber: Codable, Sendable, Equatable {
   package let meaning: String
 }
 
+/// Where a triplet stands in the order of keys.
+package struct TripletPlace: Codable, Sendable, Equatable {
+  let origin: String
+  let sender: String
+  let recipient: String
+
+  fileprivate var triplet: Triplet {
+    Triplet(origin: origin, sender: sender, recipient: recipient)
+  }
+}
+
 /// A triplet as commands see it; times are milliseconds since 1970.
 package struct TripletRow: Codable, Sendable, Equatable {
   package let origin: String
@@ -74,6 +89,10 @@ package struct TripletRow: Codable, Sendable, Equatable {
     passed = record.passed
     tries = record.tries
     state = rule.state(of: record, at: now)
+  }
+
+  package var place: TripletPlace {
+    TripletPlace(origin: origin, sender: sender, recipient: recipient)
   }
 
   package var record: TripletRecord {
@@ -106,14 +125,16 @@ extension Administration {
       switch request {
       case .list(let origin, let hasPassed, let limit, let skip):
         try question.list(
-          TripletFilter(origin: origin, hasPassed: hasPassed), min(limit, Self.longestList), skip,
-          row)
+          TripletFilter(origin: question.origin(origin), hasPassed: hasPassed),
+          min(limit, Self.longestList), skip, row)
       case .show(let sender, let recipient, let limit):
         return try question.show(sender, recipient, min(limit, Self.longestList), row)
       case .stats: try row(.counts(try question.counts()))
-      case .export:
+      case .export(let place):
         let now = store.time.milliseconds
-        try store.eachTriplet { try row(.triplet(TripletRow($0, question.rule, at: now))) }
+        for record in try store.triplets(after: place?.triplet, limit: GreylistRequest.page) {
+          try row(.triplet(TripletRow(record, question.rule, at: now)))
+        }
       case .pass(let sender, let recipient):
         return try question.pass(sender, recipient, within: Self.patience, row)
       case .drop(let origin, let sender, let recipient):
@@ -149,12 +170,20 @@ private struct GreylistQuestions {
 
   private var now: Int64 { store.time.milliseconds }
 
+  /// The origin that a person means: a network, an address in one, or a domain.
+  func origin(_ text: String?) -> String? {
+    guard let text else { return nil }
+    if let address = IPAddress(text) { return keys.origin(of: address) }
+    // A network as the list shows it; what only looks like one is nobody's origin.
+    return text.contains("/") ? text : keys.origin(ofDomain: text)
+  }
+
   /// The triplets that a person means: addresses as in a mail, or as keys.
   func filter(
     origin: String? = nil, sender: String? = nil, recipient: String? = nil
   ) -> TripletFilter {
     TripletFilter(
-      origin: origin,
+      origin: self.origin(origin),
       senders: sender.map { text in
         var plain = keys
         plain.folds = false

@@ -31,6 +31,35 @@ package enum AdministrationRequest: Codable, Sendable {
   case greylist(GreylistRequest)
 }
 
+extension AdministrationRequest {
+  /// Whether it changes nothing.
+  package var isReading: Bool {
+    switch self {
+    case .status, .configDiff, .banList, .allowList, .unwritten: true
+    case .reload, .banAdd, .banRemove, .allowAdd, .allowRemove: false
+    case .greylist(let request):
+      switch request {
+      case .list, .show, .stats, .export: true
+      case .pass, .drop, .purge, .take: false
+      }
+    }
+  }
+
+  /// Whether its answer is a few lines that come at once, so that nobody can hold it up.
+  var isShort: Bool {
+    switch self {
+    case .status, .reload, .configDiff, .unwritten: true
+    case .banAdd, .banRemove, .allowAdd, .allowRemove: true
+    case .banList, .allowList: false
+    case .greylist(let request):
+      switch request {
+      case .pass: true
+      case .list, .show, .stats, .export, .drop, .purge, .take: false
+      }
+    }
+  }
+}
+
 /// The part of a running daemon that commands may reach.
 package protocol RunningDaemon: Sendable {
   var status: StatusRow { get }

@@ -55,6 +55,9 @@ package final class Daemon: Sendable {
   /// Call it first thing in the process: it blocks the signals that the daemon takes itself, in
   /// every thread made later.
   package init(path: String) throws(StartFailure) {
+    // While there is one thread: nobody else may look at the environment when it is changed.
+    let handedOn = HandedOnSocket.take()
+    notifier = ServiceNotifier()
     SignalLoop.blockSignals()
     Self.occupyStandardDescriptors()
     // Database, trail and kept files are for bmsd's user and group only.
@@ -75,10 +78,9 @@ package final class Daemon: Sendable {
     let options = configuration.settings(MilterOptions.self)
     let trail = TrailWriter(time: SystemTime())
     self.trail = trail
-    notifier = ServiceNotifier()
     var opened: [ListeningSocket] = []
     do {
-      (socket, socketFault) = try Self.listen(options)
+      (socket, socketFault) = try Self.listen(options, handedOn)
       if let socketFault { log.warning("\(socketFault)") }
       opened.append(socket)
       control = try Self.listenForCommands(configuration, log)
@@ -203,15 +205,24 @@ package final class Daemon: Sendable {
 
   /// Seconds.
   private static let ordinaryDrain = 30
+  /// What SQLite did not copy by then, it copies at the next start.
+  private static let closing = DispatchTimeInterval.seconds(5)
   private static let settling = Duration.milliseconds(200)
 
   /// What must be done before the process ends, however it ends.
   private func finish(_ status: Int32) -> Int32 {
     socket.removePath()
     control?.removePath()
-    // What was banned in the last second; for more there is no time.
-    memory.close(within: .seconds(1))
+    // First of all, since nobody reads in it for long.
     trail.close(.seconds(2))
+    // What was banned in the last second; for more there is no time. A command that reads for long
+    // is cut off, but to copy the log into the file may take its time on a slow disk.
+    let isClosed = DispatchSemaphore(value: 0)
+    let closes = startThread { [memory] in
+      memory.close(within: .seconds(1))
+      isClosed.signal()
+    }
+    if closes { _ = isClosed.wait(timeout: .now() + Self.closing) }
     writer.flush(.seconds(2))
     return status
   }
@@ -256,10 +267,10 @@ package final class Daemon: Sendable {
   /// The socket for the MTA: what the service manager hands on if it is what the file says, or our
   /// own. The file has the last word, since the MTA's lines are made from it.
   private static func listen(
-    _ options: Settings<MilterOptions>
+    _ options: Settings<MilterOptions>, _ handedOn: Result<Int32?, ListenError>
   ) throws(ListenError) -> (ListeningSocket, fault: String?) {
     var fault: String?
-    if let descriptor = try HandedOnSocket.take() {
+    if let descriptor = try handedOn.get() {
       let inherited = try ListeningSocket.inherit(descriptor)
       if inherited.isReached(by: options.socket) { return (inherited, nil) }
       inherited.closeDescriptor()
@@ -321,7 +332,10 @@ package final class Daemon: Sendable {
   private func serveCommands() -> Bool {
     guard let control else { return true }
     let administration = Administration(memory, SystemTime(), configuration, daemon: self)
-    return ControlServer(control, spawn: { startThread($0) }) { request, row in
+    let isShort = { @Sendable (request: Data) in
+      (try? JSONDecoder().decode(AdministrationRequest.self, from: request))?.isShort ?? true
+    }
+    return ControlServer(control, isShort: isShort, spawn: { startThread($0) }) { request, row in
       guard let request = try? JSONDecoder().decode(AdministrationRequest.self, from: request)
       else { return ControlEnd(EX_PROTOCOL, ["the daemon does not know this command"]) }
       return administration.perform(request, row)

@@ -3,14 +3,16 @@
 
 package import Configuration
 
-/// Texts made from the option tables. The shipped copies are `etc/bms.conf`, `etc/bms.m4` and
-/// `man/bms.conf.5`; `make regenerate` writes them and a test catches drift.
+/// Texts made from the option tables. The shipped copies are `etc/bms.conf`, `etc/bms.m4`,
+/// `etc/attachment.txt` and `man/bms.conf.5`; `make regenerate` writes them and a test catches drift.
 package enum Documentation {
   /// `etc/bms.conf`.
   package static var sampleFile: String { SampleFile.render(sections) }
 
   /// `man/bms.conf.5`, in mdoc.
-  package static var manualPage: String { ManualPage.render(sections) }
+  package static var manualPage: String {
+    ManualPage.render(sections, chapters: dangerousAttachments)
+  }
 
   /// `etc/bms.m4`: Sendmail's line for a daemon that runs by the sample file, as `bmsd config mta`
   /// prints it.
@@ -22,9 +24,8 @@ package enum Documentation {
       [
         "dnl bmsd behind Sendmail, as the shipped bms.conf has it. In /etc/mail/sendmail.mc, before",
         "dnl other filters: include(`/etc/mail/m4/bms.m4')dnl",
-        "dnl For another file `bmsd config mta' prints the line; take that one from the first module",
-        "dnl that enforces on.",
-      ] + MTALines(sample, bites: false).sendmailLines
+        "dnl For another file `bmsd config mta' prints the line.",
+      ] + MTALines(sample, bites: true).sendmailLines
     return lines.joined(separator: "\n") + "\n"
   }
 

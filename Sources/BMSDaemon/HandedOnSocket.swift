@@ -15,14 +15,16 @@ enum HandedOnSocket {
 
   /// The descriptor handed to this process, or nil. Call it once, before there is a second thread:
   /// what this process starts itself shall not think that it was meant.
-  static func take() throws(ListenError) -> Int32? {
+  static func take() -> Result<Int32?, ListenError> {
     let names = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"]
     let values = names.map { name in getenv(name).map { String(cString: $0) } }
     for name in names { unsetenv(name) }
-    let descriptor = try choose(
-      process: values[0], count: values[1], names: values[2], ourselves: getpid())
-    if let descriptor { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-    return descriptor
+    return Result { () throws(ListenError) in
+      let descriptor = try choose(
+        process: values[0], count: values[1], names: values[2], ourselves: getpid())
+      if let descriptor { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+      return descriptor
+    }
   }
 
   /// Which of the descriptors is the milter's: the one named so, or the only one there is.

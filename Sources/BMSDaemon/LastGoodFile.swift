@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 package import Configuration
+internal import Environment
 internal import Glibc
 package import Logging
 
@@ -13,6 +14,19 @@ package enum LastGoodFile {
     let store = configuration.settings(StoreOptions.self)
     guard store.isPresent else { return nil }
     return "\(Privileges.folder(of: store.path.path))/bms.conf.good"
+  }
+
+  /// The kept one; nil where there is none or it may not be read.
+  package static func load(
+    _ configuration: Configuration
+  ) -> (path: String, configuration: Configuration)? {
+    guard let path = path(configuration), access(path, R_OK) == 0 else { return nil }
+    return (
+      path,
+      Configuration.load(
+        path: path, sections: sections, coming: comingSections,
+        read: { try SystemFiles().read($0) })
+    )
   }
 
   /// Keeps the file of `setup`. A failure is only said: it is no reason not to serve.

@@ -35,7 +35,9 @@ package struct LineHandler: LogHandler {
 
   package func log(event: LogEvent) {
     let own = event.metadata ?? [:]
-    let fields = Self.ordered(metadata.isEmpty ? own : metadata.merging(own) { _, new in new })
+    let fields =
+      LogFields(own).map { $0.fields.map { (key: $0.key.rawValue, value: Self.clipped($0.value)) } }
+      ?? Self.ordered(metadata.isEmpty ? own : metadata.merging(own) { _, new in new })
     switch format {
     case .text: write(Self.text(event.level, event.message.description, fields))
     case .json: write(Self.json(event.level, event.message.description, fields))

@@ -41,12 +41,13 @@ package final class Memory: Sendable {
   /// Opens what the configuration asks for: the database when `[store]` stands in the file.
   ///
   /// The daemon, and with `isAlone` a command too, gets the right to keep lists in memory; it waits
-  /// for the turn of another command, but not for a daemon.
+  /// for the turn of another command, but not for a daemon. With `isBrief` it has that right only
+  /// until the database is open: it is for who changes nothing.
   ///
   /// - Throws: also when a daemon has this database already.
   package static func open(
     _ configuration: Configuration, time: any TimeSource, isDaemon: Bool = false,
-    isAlone: Bool = false,
+    isAlone: Bool = false, isBrief: Bool = false,
     trail: any DecisionTrail = MemoryTrail(capacity: 0)
   ) throws(StoreTrouble) -> Memory {
     let options = configuration.settings(StoreOptions.self)
@@ -59,7 +60,7 @@ package final class Memory: Sendable {
     // A full disk or a lock that somebody holds must not keep mail waiting: what bmsd would do if it
     // happened now, it does at start too.
     let store = try StateStore(path: path, time: time, use: isDaemon ? .mail : .command)
-    return Memory(store: store, trail: trail, lock: lock)
+    return Memory(store: store, trail: trail, lock: isBrief ? nil : lock)
   }
 
   /// A command may have its write wait for the database, once for each list.

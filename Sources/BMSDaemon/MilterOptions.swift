@@ -40,6 +40,12 @@ package struct MilterOptions: Section {
       How many sessions may be open at once; more are answered 451 4.3.2. Keep it above the \
       MTA's own process limit.
       """)
+  package let maximumMessage = ConfigOption(
+    "max_message", default: ByteSize.megabytes(64), in: .kilobytes(64) ... .megabytes(1024),
+    help: """
+      The largest message that is looked into. Larger ones stream past, and [defang] uninspected \
+      says what becomes of them. Keep it above the MTA's own limit (Postfix's message_size_limit).
+      """)
   package let drain = ConfigOption(
     "drain", default: TimeSpan.seconds(30), in: .seconds(0) ... .minutes(10), unit: "s",
     help: """

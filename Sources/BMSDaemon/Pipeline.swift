@@ -14,6 +14,7 @@ package let pipeline: [any PolicyModule.Type] = [
   SenderRules.self,  // the access map and our own domains: still no DNS
   SenderPolicy.self,  // SPF: what it proves, greylisting and bans go by
   Greylist.self,  // after all that refuses for good: who is refused anyway need not be remembered
+  Defang.self,  // looks into what is left: the dearest of all checks
   AuthResults.self,  // writes what all others found
 ]
 

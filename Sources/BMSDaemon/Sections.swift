@@ -31,9 +31,13 @@ package let comingSections: [ComingSection] = [
   ComingSection("spf", keys: ["supply_sender"], note: "a Sender field comes with header rules"),
   ComingSection("dkim", note: "DKIM verification and signing come after SPF"),
   ComingSection("dmarc", note: "DMARC comes after DKIM"),
-  ComingSection("defang", note: "defanging of attachments comes with the MIME parser"),
+  ComingSection(
+    "defang", keys: ["scan_html", "macros"], note: "scripts and macros are looked into later"),
+  ComingSection(
+    "defang", keys: ["block_chinese", "spam_words", "porn_words"],
+    note: "words in the Subject come with header rules"),
   ComingSection("quarantine", note: "the quarantine comes with defanging"),
-  ComingSection("scrub", note: "hide_path and reject_virus_from come with defanging"),
+  ComingSection("scrub", keys: ["hide_path"], note: "hide_path comes with header rules"),
   ComingSection("wiretap", note: "copies and archives come after defanging"),
   ComingSection("smart_alias", note: "re-routing comes with copies and archives"),
   ComingSection("srs", note: "SRS comes with sender verification"),

@@ -48,6 +48,7 @@ package struct Setup: Sendable {
     faults += Self.accessFaults(configuration, &services)
     faults += configuration.dnsFaults
     services.dnsLimit = configuration.settings(DNSOptions.self).deadline.duration
+    services.contentLimit = configuration.settings(MilterOptions.self).maximumMessage.bytes
     services.hasTrustedRelays = !configuration.settings(NetworkOptions.self).trustedRelay.isEmpty
     var pipeline: PolicyPipeline?
     do {

@@ -42,21 +42,15 @@ extension TrailEntry {
 
 extension TrailDecision {
   init(_ decision: Decision) {
-    self.init()
-    stage = decision.stage.rawValue
-    module = decision.module
-    mode = decision.mode.rawValue
-    verdict = decision.verdict.word
-    effect = decision.effect.rawValue
-    reply = decision.verdict.reply?.description
-    code = decision.verdict.reason?.code
-    if let reason = decision.verdict.reason, !reason.detail.isEmpty { detail = reason.detail }
-    option = decision.verdict.reason?.option
-    place = decision.place
-    recipient = decision.recipient
-    note = decision.note
     let (seconds, attoseconds) = decision.duration.components
-    duration = seconds * 1_000_000 + attoseconds / 1_000_000_000_000
+    let reason = decision.verdict.reason
+    self.init(
+      stage: decision.stage.rawValue, module: decision.module, mode: decision.mode.rawValue,
+      verdict: decision.verdict.word, effect: decision.effect.rawValue,
+      reply: decision.verdict.reply?.description, code: reason?.code,
+      detail: reason.flatMap { $0.detail.isEmpty ? nil : $0.detail }, option: reason?.option,
+      place: decision.place, recipient: decision.recipient, note: decision.note,
+      duration: seconds * 1_000_000 + attoseconds / 1_000_000_000_000)
   }
 }
 

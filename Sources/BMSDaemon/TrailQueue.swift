@@ -16,13 +16,13 @@ final class TrailQueue: Sendable {
   private struct State: Sendable {
     /// Messages that are not over, of which a client knows the reference.
     var open: [Reference: TransactionRecord] = [:]
-    var records: [TransactionRecord] = []
+    var records: [(record: TransactionRecord, size: Int)] = []
     var bytes = 0
     var loss: TrailLoss?
     var lostCount = 0
 
     mutating func removeFirst(_ count: Int) {
-      bytes -= records.prefix(count).reduce(0) { $0 + $1.estimatedBytes }
+      bytes -= records.prefix(count).reduce(0) { $0 + $1.size }
       records.removeFirst(count)
     }
 
@@ -59,7 +59,7 @@ final class TrailQueue: Sendable {
         state.lostCount += 1
         return nil
       }
-      state.records.append(record)
+      state.records.append((record, size))
       state.bytes += size
       return state.records.count
     }
@@ -91,13 +91,13 @@ final class TrailQueue: Sendable {
     }
     return state.withLock { state in
       if let record = state.open.values.first(where: isMeant) { return (record, false) }
-      return state.records.last(where: isMeant).map { ($0, true) }
+      return state.records.last { isMeant($0.record) }.map { ($0.record, true) }
     }
   }
 
   /// The oldest records, at most `count`; they stay until `remove`.
   func first(_ count: Int) -> [TransactionRecord] {
-    state.withLock { Array($0.records.prefix(count)) }
+    state.withLock { $0.records.prefix(count).map(\.record) }
   }
 
   /// Drops the oldest `count` records: they are written.
@@ -110,7 +110,7 @@ final class TrailQueue: Sendable {
     state.withLock { state in
       let lost = min(count, state.records.count)
       guard lost > 0 else { return }
-      let from = state.records.first?.began ?? now
+      let from = state.records.first?.record.began ?? now
       state.removeFirst(lost)
       state.lose(TrailLoss(from: from, until: now, count: lost, why: why))
       state.lostCount += lost

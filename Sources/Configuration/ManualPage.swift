@@ -4,9 +4,11 @@
 /// Renders the manual page bms.conf(5) in mdoc(7) from the tables of the sections.
 public enum ManualPage {
   /// The page, dated `date` (such as "January 1, 2026"): the date is given, not taken from the
-  /// clock, so that the same tables make the same page.
+  /// clock, so that the same tables make the same page. `chapters` are lines of mdoc that stand
+  /// behind the options.
   public static func render(
-    _ sections: [any Section.Type], coming: [ComingSection] = [], date: String = "January 1, 2026"
+    _ sections: [any Section.Type], coming: [ComingSection] = [], chapters: [String] = [],
+    date: String = "January 1, 2026"
   ) -> String {
     let tables = sections.map { OptionTable.SectionTable($0) }
     var lines = [
@@ -20,6 +22,7 @@ public enum ManualPage {
     if let policy = tables.first(where: \.isPolicy) { lines += common(policy) }
     for table in tables { lines += render(table) }
     if !coming.isEmpty { lines += render(coming) }
+    lines += chapters.flatMap { $0.hasPrefix(".") ? [$0] : $0.mdocSentences }
     lines += [
       ".Sh FILES", ".Bl -tag -width Ds", ".It Pa /etc/mail/bms.conf", "The configuration.",
       ".El",

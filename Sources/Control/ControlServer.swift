@@ -20,7 +20,9 @@ package final class ControlServer: Sendable {
   package typealias Spawn = @Sendable (@escaping @Sendable () -> Void) -> Bool
 
   /// More clients at once are told to try again.
-  package static let maximumClients = 4
+  package static let maximumClients = 8
+  /// Of these, so many may ask what takes long; the others are for short requests.
+  package static let maximumLong = 4
   /// The longest request in bytes.
   package static let maximumRequest = 1 << 20
 
@@ -28,14 +30,19 @@ package final class ControlServer: Sendable {
   private let handler: Handler
   private let spawn: Spawn
   private let requestLimit: Duration
+  private let isShort: @Sendable (Data) -> Bool
   private let clients = Mutex(0)
+  private let long = Mutex(0)
   private let isStopped = Mutex(false)
 
-  /// A server on `socket`; `requestLimit` is how long a client may take to send its request.
+  /// A server on `socket`; `requestLimit` is how long a client may take to send its request, and
+  /// `isShort` tells requests whose answer is written at once.
   package init(
-    _ socket: ListeningSocket, requestLimit: Duration = .seconds(5), spawn: @escaping Spawn,
+    _ socket: ListeningSocket, requestLimit: Duration = .seconds(5),
+    isShort: @escaping @Sendable (Data) -> Bool = { _ in false }, spawn: @escaping Spawn,
     handler: @escaping Handler
   ) {
+    self.isShort = isShort
     self.socket = socket
     self.requestLimit = requestLimit
     self.spawn = spawn
@@ -70,7 +77,7 @@ package final class ControlServer: Sendable {
         continue
       }
       let client = Client(LineSocket(descriptor))
-      guard isAdmitted() else {
+      guard Self.isAdmitted(clients, Self.maximumClients) else {
         client.sendAway("the daemon serves \(Self.maximumClients) commands already; try again")
         clients.withLock { $0 -= 1 }
         continue
@@ -86,10 +93,11 @@ package final class ControlServer: Sendable {
     }
   }
 
-  private func isAdmitted() -> Bool {
-    clients.withLock { count in
+  /// Counts one more, also where that is too many.
+  private static func isAdmitted(_ count: borrowing Mutex<Int>, _ maximum: Int) -> Bool {
+    count.withLock { count in
       count += 1
-      return count <= Self.maximumClients
+      return count <= maximum
     }
   }
 
@@ -106,6 +114,12 @@ package final class ControlServer: Sendable {
       client.sendAway("no request came in time", EX_PROTOCOL)
       return
     } catch {
+      return
+    }
+    let isLong = !isShort(Data(request))
+    defer { if isLong { long.withLock { $0 -= 1 } } }
+    guard !isLong || Self.isAdmitted(long, Self.maximumLong) else {
+      client.sendAway("the daemon serves \(Self.maximumLong) long commands already; try again")
       return
     }
     let end = handler(Data(request)) { row in

@@ -92,7 +92,7 @@ private func onNegotiate(
   attach(MilterSession(service, settled.agreement, refusal: refusal), to: context)
   MilterRuntime.remember(settled.agreement, of: context)
   if settled.actions & Actions.setMacros.rawValue != 0 {
-    MTA(context: context, leadingSpace: false).wish(for: wanted.macros)
+    MTA(context: context, leadingSpace: false).wish(for: wanted.macroLists)
   }
   return (settled.actions, settled.steps)
 }

@@ -85,10 +85,10 @@ public struct MTA: ~Copyable {
   }
 
   /// Wishes for macros; only while negotiating. An MTA that cannot is not an error.
-  func wish(for macros: [MacroStage: [String]]) {
-    for (stage, names) in macros {
-      _ = withBytes(Array(names.joined(separator: " ").utf8)) {
-        smfi_setsymlist(context, stage.rawValue, $0)
+  func wish(for macros: [Negotiation.MacroList]) {
+    for var list in macros.map({ ($0.stage, $0.names) }) {
+      list.1.withUnsafeMutableBufferPointer { names in
+        _ = names.baseAddress.map { smfi_setsymlist(context, list.0.rawValue, $0) }
       }
     }
   }

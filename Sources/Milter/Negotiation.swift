@@ -88,7 +88,24 @@ public struct Negotiation: Sendable, Equatable {
   /// Whether recipients that the MTA refuses shall be reported too.
   public var wantsRejectedRecipients: Bool
   /// Macros wished for by stage, braces included where the MTA's name has them.
-  public var macros: [MacroStage: [String]]
+  public var macros: [MacroStage: [String]] {
+    didSet { macroLists = Self.lists(of: macros) }
+  }
+  /// The same as libmilter wants them, in C strings: told in every session.
+  private(set) var macroLists: [MacroList]
+
+  struct MacroList: Sendable, Equatable {
+    let stage: MacroStage
+    let names: [CChar]
+  }
+
+  private static func lists(of macros: [MacroStage: [String]]) -> [MacroList] {
+    macros.compactMap { stage, names in
+      let bytes = Array(names.joined(separator: " ").utf8)
+      guard !bytes.contains(0) else { return nil }
+      return MacroList(stage: stage, names: bytes.map { CChar(bitPattern: $0) } + [0])
+    }.sorted { $0.stage.rawValue < $1.stage.rawValue }
+  }
 
   /// A negotiation of these wishes.
   public init(
@@ -100,6 +117,7 @@ public struct Negotiation: Sendable, Equatable {
     self.actions = actions
     self.wantsRejectedRecipients = wantsRejectedRecipients
     self.macros = macros
+    macroLists = Self.lists(of: macros)
   }
 
   /// For a session that is turned away: nothing but an answered CONNECT. A refusal here reaches

@@ -3,7 +3,7 @@
 
 internal import Addressing
 internal import Configuration
-internal import Logging
+package import Logging
 internal import Mail
 internal import Milter
 
@@ -14,6 +14,31 @@ package enum LogField: String, CaseIterable, Sendable {
   case wouldEdit = "would-edit"
   case ms
   case header, value
+}
+
+/// The fields of one line in the order of `LogField`, as one value of a log event: a dictionary of
+/// them would be made only to be put in order again.
+package struct LogFields: CustomStringConvertible, Sendable {
+  package let fields: [(key: LogField, value: String)]
+
+  /// Fields in the order of the cases.
+  init(_ fields: [(LogField, String)]) { self.fields = fields.map { (key: $0, value: $1) } }
+
+  /// The fields of an event that has some.
+  package init?(_ metadata: Logger.Metadata) {
+    guard case .stringConvertible(let value)? = metadata[Self.key], let own = value as? Self
+    else { return nil }
+    self = own
+  }
+
+  private static let key = "fields"
+
+  var metadata: Logger.Metadata { [Self.key: .stringConvertible(self)] }
+
+  /// For a log that knows nothing of them.
+  package var description: String {
+    fields.map { "\($0.key.rawValue)=\($0.value)" }.joined(separator: " ")
+  }
 }
 
 /// Writes the runner's lines: one for each verdict, one for each message.
@@ -28,6 +53,7 @@ struct DecisionLog {
 
   /// A client connected; written at level debug, before any queue id.
   func connected() {
+    guard log.logLevel <= .debug else { return }
     write(.debug, runner.opening, [(.verdict, "connect")] + client)
   }
 
@@ -124,10 +150,10 @@ struct DecisionLog {
 
   private func write(_ level: Logger.Level, _ t: Transaction, _ fields: [(LogField, String)]) {
     guard log.logLevel <= level else { return }
-    var metadata: Logger.Metadata = [LogField.ref.rawValue: "\(t.reference)"]
-    for (field, value) in fields { metadata[field.rawValue] = .string(value) }
     let id = t.queueID?.description ?? "NOQUEUE"
-    log.log(level: level, "\(id)", metadata: metadata)
+    log.log(
+      level: level, "\(id)",
+      metadata: LogFields([(.ref, t.reference.description)] + fields).metadata)
   }
 }
 

@@ -33,10 +33,19 @@ package enum ProvenDomainsFact: Fact {
 
 /// Facts that live equally long: as the connection, until the next HELO, or as the message.
 struct FactStore {
-  private var values: [ObjectIdentifier: any Sendable] = [:]
+  // A handful, asked for dozens of times a message: walking along costs less than a hash.
+  private var values: [(key: ObjectIdentifier, value: any Sendable)] = []
 
   subscript<F: Fact>(_ fact: F.Type) -> F.Value? {
-    get { values[ObjectIdentifier(fact)] as? F.Value }
-    set { values[ObjectIdentifier(fact)] = newValue }
+    get {
+      let key = ObjectIdentifier(fact)
+      for entry in values where entry.key == key { return entry.value as? F.Value }
+      return nil
+    }
+    set {
+      let key = ObjectIdentifier(fact)
+      values.removeAll { $0.key == key }
+      if let newValue { values.append((key, newValue)) }
+    }
   }
 }

@@ -10,7 +10,7 @@ extension PolicyPipeline {
   /// nothing is known of the client yet.
   package func turnAway(_ refusal: SessionGate.Refusal) -> SMTPReply {
     let reference = references.next()
-    let contact = network.contactAddress(ConnectionContext(alwaysAccept: []))
+    let contact = network.contactAddress(ConnectionContext())
     let reply = refusal.reply.appending("(ref \(reference), contact \(contact))")
     services.log.warning(
       "NOQUEUE",

@@ -15,10 +15,14 @@ package final class ConfiguredModule: Sendable {
   package let onError: OnError
   package let onlyTo: AddressSet
   package let stages: Set<Stage>
+  /// The same, a bit for each by its order: asked ten times for each session.
+  private let stageBits: UInt16
   package let edits: Actions
   /// Whether it has a mode of its own; others only gather facts.
   package let isPolicy: Bool
   let index: Int
+  /// Whether its sessions may want whole messages.
+  let readsContent: Bool
   let yieldsToAccept: Bool
   let informs: Bool
   let isForStrangersOnly: Bool
@@ -48,6 +52,8 @@ package final class ConfiguredModule: Sendable {
     onError = policy?.onError ?? .skip
     onlyTo = policy?.onlyTo ?? AddressSet()
     stages = Self.stages(of: M.Session.self).subtracting(module.idleStages)
+    stageBits = stages.reduce(0) { $0 | 1 << UInt16($1.order) }
+    readsContent = M.Session.self is any ContentStage.Type && stages.contains(.message)
     edits = M.edits
     yieldsToAccept = M.yieldsToAccept
     informs = M.informs
@@ -67,6 +73,8 @@ package final class ConfiguredModule: Sendable {
     onlyTo.items.isEmpty
       || !recipients.isEmpty && recipients.allSatisfy { onlyTo.contains($0.mailbox) }
   }
+
+  func takesPart(in stage: Stage) -> Bool { stageBits & 1 << UInt16(stage.order) != 0 }
 
   /// Whether an allow-list can end it.
   var canBeAllowedPast: Bool { yieldsToAccept && !isProtective }
@@ -111,6 +119,9 @@ package final class PolicyPipeline: Sendable {
   package let services: Services
   package let configuration: Configuration
   package let references: ReferenceSource
+  /// Modules that may want whole messages.
+  let contentReaders: [Int]
+  let buffers = BufferPool()
   let logsHeaders: Bool
   let remembersMessageID: Bool
   let remembersSubject: Bool
@@ -144,6 +155,7 @@ package final class PolicyPipeline: Sendable {
     self.references = references ?? ReferenceSource(services, node: trail.node)
     network = NetworkPolicy(configuration.settings(NetworkOptions.self))
     logsHeaders = configuration.settings(LogOptions.self).headers
+    contentReaders = modules.indices.filter { modules[$0].readsContent }
     byStage = Stage.allCases.map { stage in
       modules.indices.filter { modules[$0].stages.contains(stage) }
     }
@@ -173,6 +185,7 @@ package final class PolicyPipeline: Sendable {
     var steps: Steps = [.connect, .hello, .sender, .recipient]
     var answered: Steps = [.recipient]
     for stage in Stage.allCases where !modules(at: stage).isEmpty { steps.insert(stage.step) }
+    if !contentReaders.isEmpty { steps.formUnion([.header, .body]) }
     if modules(at: .data).contains(where: { modules[$0].mode == .enforce }) {
       answered.insert(.data)
     }

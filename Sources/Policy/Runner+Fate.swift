@@ -50,6 +50,14 @@ extension Runner {
       finish(.discarded)
       return .discard
     }
+    let isQuarantined = verdicts.contains { if case .quarantine = $0 { true } else { false } }
+    switch keepOriginal(t) {
+    case .kept where isQuarantined:
+      finish(.quarantined)
+      return .discard
+    case .failed(let reply): return reply
+    case .kept, .notAsked: break
+    }
     for edit in discarded.map({ Edit.deleteRecipient($0.path) }) {
       guard apply(edit) else { return notTaken(edit, nil, t) }
       message?.record.edits.append(edit)
@@ -83,21 +91,60 @@ extension Runner {
     return .proceed
   }
 
+  private enum Keeping {
+    case kept
+    /// Nobody who enforces wanted it, or there is no quarantine.
+    case notAsked
+    case failed(MilterReply)
+  }
+
+  /// Keeps the message as it came, where a module that bites wants that. Comes before any change,
+  /// and before the MTA is told to take the message: what cannot be kept is deferred, whatever
+  /// `on_error` says, for else it could not be had back.
+  private func keepOriginal(_ t: Transaction) -> Keeping {
+    let wanted = t.keepsakes.filter {
+      $0.module.mode == .enforce && $0.module.concerns(t.recipients)
+    }
+    guard let (first, module) = wanted.first, let quarantine = pipeline.services.quarantine,
+      case .whole(let message) = t.content
+    else { return .notAsked }
+    var original = first
+    for (other, _) in wanted.dropFirst() { original.removed += other.removed }
+    do {
+      t.deadline = clock.deadline(at: .message)
+      try quarantine.keep(message, original, of: t)
+      return .kept
+    } catch {
+      return .failed(deferred(.notKept, "\(error)", module, t))
+    }
+  }
+
   /// An edit that the MTA did not take: the message must not pass as if it had.
   private func notTaken(_ edit: Edit, _ module: ConfiguredModule?, _ t: Transaction) -> MilterReply
   {
+    guard module?.onError == .skip else { return deferred(.editNotTaken, edit.kind, module, t) }
     let reason = Reason(
       module: module?.name ?? "runner", code: RunnerCode.editNotTaken.rawValue, detail: edit.kind)
     DecisionLog(self).failed(module, reason, t)
+    message?.keep(
+      Decision(
+        module: reason.module, stage: .message, mode: module?.mode ?? .enforce, verdict: .proceed,
+        effect: .enforced, note: "the MTA did not take: \(edit.kind)", duration: .zero))
+    return .proceed
+  }
+
+  /// Trouble of our own with a message that must not pass as it is.
+  private func deferred(
+    _ code: RunnerCode, _ detail: String, _ module: ConfiguredModule?, _ t: Transaction
+  ) -> MilterReply {
+    let reason = Reason(module: module?.name ?? "runner", code: code.rawValue, detail: detail)
+    DecisionLog(self).failed(module, reason, t)
     let refusal = SMTPReply.transient(
       3, 0, "Temporary trouble on our side, please try again later")
-    let isSkipped = module?.onError == .skip
     message?.keep(
       Decision(
         module: reason.module, stage: .message, mode: module?.mode ?? .enforce,
-        verdict: isSkipped ? .proceed : .refuse(refusal, reason), effect: .enforced,
-        note: isSkipped ? "the MTA did not take: \(edit.kind)" : nil, duration: .zero))
-    if isSkipped { return .proceed }
+        verdict: .refuse(refusal, reason), effect: .enforced, duration: .zero))
     let reply = withReference(refusal, t)
     message?.record.finalReply = reply.description
     finish(.refused(reply))

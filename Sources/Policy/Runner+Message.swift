@@ -19,6 +19,8 @@ struct MessageState {
   var settled: Set<Int> = []
   /// Whether the modules of DATA were asked.
   var wasDataAsked = false
+  /// Collects the message if a module wants it; nil before that is known.
+  var collector: ContentCollector??
   /// Whether the message as a whole was refused before its end.
   var isRefused = false
   var record: TransactionRecord
@@ -196,6 +198,7 @@ extension Runner {
     askData(t)
     t.size += field.name.bytes.count + field.rawValue.bytes.count + 3
     remember(field)
+    collector(t)?.add(field)
     if pipeline.logsHeaders { DecisionLog(self).header(field, t) }
     ask(.header, t) { session, t in try session.header?.header(field, t) }
     return .proceed
@@ -212,6 +215,7 @@ extension Runner {
   package func body(_ chunk: RawSpan) -> MilterReply {
     guard let t = message?.transaction else { return .proceed }
     t.size += chunk.byteCount
+    collector(t)?.add(chunk)
     for index in pipeline.modules(at: .body) {
       // A span cannot be captured by a closure; a buffer that does not outlive it can.
       let decision = chunk.withUnsafeBytes { buffer in
@@ -224,6 +228,19 @@ extension Runner {
     return .proceed
   }
 
+  /// Collects the message in hand, if a module wants it.
+  private func collector(_ t: Transaction) -> ContentCollector? {
+    if let known = message?.collector { return known }
+    let isWanted = pipeline.contentReaders.contains { index in
+      let session = sessions[index]
+      return !isSkipped(session.module, t.recipients, t) && session.content?.wantsContent(t) == true
+    }
+    let new =
+      isWanted ? ContentCollector(limit: pipeline.services.contentLimit, pipeline.buffers) : nil
+    message?.collector = .some(new)
+    return new
+  }
+
   /// Decides the message; `apply` hands an edit to the MTA and says whether it was taken.
   package func endOfMessage(_ macros: Macros, apply: (Edit) -> Bool) -> MilterReply {
     defer { clock.answered() }
@@ -231,6 +248,7 @@ extension Runner {
     note(macros)
     askData(t)
     if firstRefusal(from: .data, t, isFinal: false) == nil {
+      t.content = collector(t)?.finish()
       ask(.message, t) { session, t in try session.message?.message(t) }
     }
     if let reply = firstRefusal(from: .data, t) {
@@ -304,7 +322,9 @@ extension Runner {
       session.finished?.finished(record.ending, t)
     }
     t.running = nil
+    t.content = nil
     message = nil
+    (state.collector ?? nil)?.release()
     let duration = pipeline.services.time.monotonic - state.began
     DecisionLog(self).finished(record, t, duration)
     pipeline.services.trail.record(record)

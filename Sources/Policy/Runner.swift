@@ -31,7 +31,7 @@ package final class Runner {
 
   package init(_ pipeline: PolicyPipeline) {
     self.pipeline = pipeline
-    connection = ConnectionContext(alwaysAccept: pipeline.network.alwaysAccept)
+    connection = ConnectionContext(pipeline.network)
     clock = AnswerClock(pipeline.services.time)
     sessions = pipeline.modules.map(ModuleSession.init)
     opening = Transaction(
@@ -241,22 +241,23 @@ struct ModuleSession {
   let endOfHeaders: (any EndOfHeadersStage)?
   let body: (any BodyStage)?
   let message: (any MessageStage)?
+  let content: (any ContentStage)?
   let finished: (any FinishedStage)?
 
   init(_ module: ConfiguredModule) {
     self.module = module
     let session = module.makeSession()
-    let stages = module.stages
-    connect = stages.contains(.connect) ? session as? any ConnectStage : nil
-    hello = stages.contains(.hello) ? session as? any HelloStage : nil
-    sender = stages.contains(.sender) ? session as? any SenderStage : nil
-    recipient = stages.contains(.recipient) ? session as? any RecipientStage : nil
-    data = stages.contains(.data) ? session as? any DataStage : nil
-    header = stages.contains(.header) ? session as? any HeaderStage : nil
-    endOfHeaders = stages.contains(.endOfHeaders) ? session as? any EndOfHeadersStage : nil
-    body = stages.contains(.body) ? session as? any BodyStage : nil
-    message = stages.contains(.message) ? session as? any MessageStage : nil
-    finished = stages.contains(.finished) ? session as? any FinishedStage : nil
+    connect = module.takesPart(in: .connect) ? session as? any ConnectStage : nil
+    hello = module.takesPart(in: .hello) ? session as? any HelloStage : nil
+    sender = module.takesPart(in: .sender) ? session as? any SenderStage : nil
+    recipient = module.takesPart(in: .recipient) ? session as? any RecipientStage : nil
+    data = module.takesPart(in: .data) ? session as? any DataStage : nil
+    header = module.takesPart(in: .header) ? session as? any HeaderStage : nil
+    endOfHeaders = module.takesPart(in: .endOfHeaders) ? session as? any EndOfHeadersStage : nil
+    body = module.takesPart(in: .body) ? session as? any BodyStage : nil
+    message = module.takesPart(in: .message) ? session as? any MessageStage : nil
+    content = module.readsContent ? session as? any ContentStage : nil
+    finished = module.takesPart(in: .finished) ? session as? any FinishedStage : nil
   }
 }
 

@@ -28,10 +28,14 @@ package struct Services: Sendable {
   package var resolver: any Resolver = NoResolver()
   /// How long DNS may take for one message.
   package var dnsLimit: Duration = .seconds(10)
+  /// The largest message that is looked into as a whole, in bytes.
+  package var contentLimit = 64 << 20
   /// Whether mail may come by a relay of ours, so that its header tells who sent it.
   package var hasTrustedRelays = true
   /// The administrator's exceptions; nil where the file names none.
   package var access: AccessMap?
+  /// Where originals are kept; nil where they are not.
+  package var quarantine: (any OriginalKeeper)?
   /// The log. Modules do not log: the runner writes a line for each verdict.
   package var log: Logger
 

@@ -51,16 +51,19 @@ package struct TransactionRecord: Sendable {
     case accepted
     case discarded
     case held
+    /// The client was told 250; the message is kept away from its recipients until it is released.
+    case quarantined
     case refused(SMTPReply)
     /// The client or the MTA gave up before end of message.
     case abandoned
 
-    /// The word for logs: `accept`, `discard`, `hold`, `reject`, `tempfail`, `abandoned`.
+    /// The word for logs: `accept`, `discard`, `hold`, `quarantine`, `reject`, `tempfail`, `abandoned`.
     package var word: String {
       switch self {
       case .accepted: "accept"
       case .discarded: "discard"
       case .held: "hold"
+      case .quarantined: "quarantine"
       case .refused(let reply): reply.severity == .permanent ? "reject" : "tempfail"
       case .abandoned: "abandoned"
       }

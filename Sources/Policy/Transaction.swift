@@ -48,10 +48,12 @@ final class ConnectionContext {
   /// What HELO left, in front of `facts`; the next HELO replaces it.
   var helloFacts = FactStore()
   var allowances: [Allowance] = []
+  /// Who is who; nil for what is turned away before that matters.
+  let network: NetworkPolicy?
   /// Who is refused nothing.
-  let alwaysAccept: AddressSet
+  var alwaysAccept: AddressSet { network?.alwaysAccept ?? [] }
 
-  init(alwaysAccept: AddressSet) { self.alwaysAccept = alwaysAccept }
+  init(_ network: NetworkPolicy? = nil) { self.network = network }
 }
 
 /// The message in hand or, before MAIL, the connection.
@@ -73,6 +75,8 @@ package final class Transaction {
   package internal(set) var unknownRecipients = 0
   /// The MTA's queue id; with Postfix known from the first accepted recipient's DATA on.
   package internal(set) var queueID: MailText?
+  /// The message, once it is complete, if a module wanted it.
+  package internal(set) var content: MessageContent?
   /// Bytes of header and body so far.
   package internal(set) var size = 0
 
@@ -81,6 +85,8 @@ package final class Transaction {
   var facts = FactStore()
   var allowances: [Allowance] = []
   var edits: [(edit: Edit, module: ConfiguredModule)] = []
+  /// Why the original must be kept before anything is changed.
+  var keepsakes: [(original: KeptOriginal, module: ConfiguredModule)] = []
   var note: String?
   /// The module that is running; its mode decides whether demerits count.
   var running: ConfiguredModule?
@@ -159,6 +165,17 @@ package final class Transaction {
     guard let running else { return }
     edits.append((edit, running))
   }
+
+  /// Asks for the message to be kept as it came, before the MTA is told to take it as it will be.
+  /// Done once, at end of message, if the running module enforces; where it cannot be done, the
+  /// message is deferred.
+  package func keepOriginal(_ original: KeptOriginal) {
+    guard let running else { return }
+    keepsakes.append((original, running))
+  }
+
+  /// Whom a recipient may ask: `[network] contact`.
+  package var contact: String { connection.network?.contactAddress(connection) ?? "" }
 
   /// Whether a refusal of the running module for these recipients would be told to the client, and
   /// not only recorded (`mode`, `only_to`, `always_accept`). For a module that remembers what it

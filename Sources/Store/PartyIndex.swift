@@ -33,7 +33,8 @@ package struct PartyIndex<Value: Sendable>: Sendable {
   }
 
   package subscript(_ party: ListedParty) -> Value? {
-    get { slices[Self.number(of: party)][party] }
+    // Most lists are empty, and asked under a lock.
+    get { count == 0 ? nil : slices[Self.number(of: party)][party] }
     set {
       let old = slices[Self.number(of: party)].updateValue(newValue, forKey: party)
       count += (newValue == nil ? 0 : 1) - (old == nil ? 0 : 1)

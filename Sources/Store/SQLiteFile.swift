@@ -16,6 +16,7 @@ package final class SQLiteFile: Sendable {
   private let migrator: DatabaseMigrator
   private let use: Use
   private let cache: Int
+  private let mustCopy: Bool
   private let gate: WriteGate
   private let opened: Mutex<Opened?>
   /// Why the file that stands at the path now cannot be used, while the old one still is.
@@ -68,19 +69,21 @@ package final class SQLiteFile: Sendable {
   /// Opens or creates the file and brings its schema forward.
   ///
   /// The writer keeps at most `cache` bytes of pages in memory. A copy `PATH.vN` (N the number of
-  /// migrations it has) is left before a schema change. Throws `newer` for a schema that a later
+  /// migrations it has) is left before a schema change; where there is no room for it, that is an
+  /// error if `mustCopy`, else it is done without. Throws `newer` for a schema that a later
   /// version made, `damaged` for what is no database.
   package init(
     path: String, migrator: DatabaseMigrator, time: any TimeSource, use: Use = .background,
-    cache: Int = 64 << 20
+    cache: Int = 64 << 20, mustCopy: Bool = true
   ) throws(StoreTrouble) {
     self.path = path
     self.migrator = migrator
     self.use = use
     self.cache = cache
+    self.mustCopy = mustCopy
     gate = WriteGate(time)
     do {
-      opened = Mutex(try Self.open(path, migrator, use, cache))
+      opened = Mutex(try Self.open(path, migrator, use, cache, mustCopy))
     } catch {
       guard use == .mail, error == .busy || error == .full else { throw error }
       opened = Mutex(nil)
@@ -89,14 +92,14 @@ package final class SQLiteFile: Sendable {
   }
 
   private static func open(
-    _ path: String, _ migrator: DatabaseMigrator, _ use: Use, _ cache: Int
+    _ path: String, _ migrator: DatabaseMigrator, _ use: Use, _ cache: Int, _ mustCopy: Bool
   ) throws(StoreTrouble) -> Opened {
     // A log of another file's pages must not be replayed into a new one.
     if access(path, F_OK) != 0 { for name in companions(path) { unlink(name) } }
     makePrivate(path)
     do {
       let pool = try DatabasePool(path: path, configuration: configuration(use, cache))
-      try migrate(pool, migrator, path)
+      try migrate(pool, migrator, path, mustCopy)
       return Opened(
         pool: pool, identity: FileIdentity(path),
         companions: companions(path).map(FileIdentity.init)
@@ -141,7 +144,7 @@ package final class SQLiteFile: Sendable {
   }
 
   private static func migrate(
-    _ pool: DatabasePool, _ migrator: DatabaseMigrator, _ path: String
+    _ pool: DatabasePool, _ migrator: DatabaseMigrator, _ path: String, _ mustCopy: Bool
   ) throws {
     if try pool.read({ try migrator.hasBeenSuperseded($0) }) {
       throw StoreTrouble.newer(path: path)
@@ -151,8 +154,12 @@ package final class SQLiteFile: Sendable {
     if applied > 0, !isComplete {
       let copy = "\(path).v\(applied)"
       unlink(copy)
-      try pool.vacuum(into: copy)
-      chmod(copy, 0o640)
+      do {
+        try pool.vacuum(into: copy)
+        chmod(copy, 0o640)
+      } catch  where !mustCopy {
+        unlink(copy)
+      }
     }
     try migrator.migrate(pool)
   }
@@ -269,7 +276,7 @@ package final class SQLiteFile: Sendable {
       let isEmpty = (FileIdentity(path)?.size ?? 0) == 0
       let new: Opened
       do throws(StoreTrouble) {
-        new = try Self.open(path, migrator, use, cache)
+        new = try Self.open(path, migrator, use, cache, mustCopy)
       } catch {
         if old == nil { gate.note(error) } else { unusable.withLock { $0 = error } }
         throw error
@@ -282,13 +289,17 @@ package final class SQLiteFile: Sendable {
     }
   }
 
-  /// Closes; call when no other thread uses it any more.
+  /// Closes, cutting off whoever reads; call when no other thread writes any more.
   package func close() {
     isClosed.store(true, ordering: .relaxed)
     let last = opened.withLock { opened in
       defer { opened = nil }
       return opened
     }
+    // Whoever reads for long would be waited for. The writer forgets that it was interrupted, too,
+    // once it runs a statement: else it would not copy the log.
+    last?.pool.interrupt()
+    try? last?.pool.writeWithoutTransaction { try $0.execute(sql: "SELECT 1") }
     // The last connection copies the log into the file and removes it: that must be one that may
     // write.
     last?.pool.invalidateReadOnlyConnections()

@@ -64,30 +64,33 @@ extension StateStore {
 }
 
 extension StateStore: TripletStore {
+  // The parameters of `see`: 1 to 3 are the triplet's key, 4 the time, 5 whether it is only learned,
+  // 6 to 9 auto_pass, time, expire and retain.
+
   /// Whether the origin passed often enough, as SQL.
   private static let originIsKnown = """
-    (:autoPass > 0 AND EXISTS (
+    (?6 > 0 AND EXISTS (
       SELECT 1 FROM origin AS o
-      WHERE o.origin = :origin AND o.passed >= :autoPass AND o.last + :retain >= :now))
+      WHERE o.origin = ?1 AND o.passed >= ?6 AND o.last + ?9 >= ?4))
     """
 
   /// Whether the row begins anew, as SQL; `TripletRule.see` says the same in words.
   private static let isForgotten = """
-    (triplet.last + :retain < :now OR (triplet.passed = 0 AND excluded.passed = 0
-      AND (triplet.first > :now OR triplet.first + :expire <= :now)))
+    (triplet.last + ?9 < ?4 OR (triplet.passed = 0 AND excluded.passed = 0
+      AND (triplet.first > ?4 OR triplet.first + ?8 <= ?4)))
     """
 
   /// One statement: two mails at once cannot both read the old row and write the same new one.
   private static let see = """
     INSERT INTO triplet (origin, sender, recipient, first, last, passed, tries)
-    VALUES (:origin, :sender, :recipient, :now, :now, :learnOnly OR \(originIsKnown), 1)
+    VALUES (?1, ?2, ?3, ?4, ?4, ?5 OR \(originIsKnown), 1)
     ON CONFLICT (origin, sender, recipient) DO UPDATE SET
-      first = CASE WHEN \(isForgotten) THEN :now ELSE triplet.first END,
-      last = :now,
+      first = CASE WHEN \(isForgotten) THEN ?4 ELSE triplet.first END,
+      last = ?4,
       passed = CASE
         WHEN \(isForgotten) THEN excluded.passed
         ELSE triplet.passed + (triplet.passed > 0 OR excluded.passed > 0
-          OR :now >= triplet.first + :delay)
+          OR ?4 >= triplet.first + ?7)
       END,
       tries = CASE WHEN \(isForgotten) THEN 1 ELSE triplet.tries + 1 END
     RETURNING first, passed, tries, CASE WHEN passed = 1 THEN \(originIsKnown) ELSE 0 END
@@ -97,21 +100,20 @@ extension StateStore: TripletStore {
     _ triplet: Triplet, at now: Int64, by rule: TripletRule, learnOnly: Bool,
     within limit: Duration
   ) throws -> TripletAnswer {
-    let (record, originIsKnown) = try file.writeStatement(within: limit) { db in
-      let rows = try Row.fetchAll(
-        try db.cachedStatement(sql: Self.see),
-        arguments: [
-          "origin": triplet.origin, "sender": triplet.sender, "recipient": triplet.recipient,
-          "now": now, "delay": rule.delay, "expire": rule.expire, "retain": rule.retain,
-          "autoPass": rule.autoPass, "learnOnly": learnOnly,
-        ])
-      guard let row = rows.first else { throw StoreTrouble.other("nothing about a triplet") }
-      let record = TripletRecord(
-        triplet: triplet, first: try row.decode(atIndex: 0), last: now,
-        passed: try row.decode(atIndex: 1), tries: try row.decode(atIndex: 2))
-      return (record, try row.decode(Bool.self, atIndex: 3))
+    let numbers = try file.writeStatement(within: limit) { db in
+      var row = RowInsert(try db.cachedStatement(sql: Self.see))
+      for key in [triplet.origin, triplet.sender, triplet.recipient] { row.bind(whole: key) }
+      for number in [
+        now, learnOnly ? 1 : 0, Int64(rule.autoPass), rule.delay, rule.expire, rule.retain,
+      ] {
+        row.bind(number)
+      }
+      return try row.writeReturning(4)
     }
+    let record = TripletRecord(
+      triplet: triplet, first: numbers[0], last: now, passed: Int(clamping: numbers[1]),
+      tries: Int(clamping: numbers[2]))
     if record.tries == 1 { countTriplet() }
-    return rule.answer(for: record, at: now, originIsKnown: originIsKnown)
+    return rule.answer(for: record, at: now, originIsKnown: numbers[3] != 0)
   }
 }

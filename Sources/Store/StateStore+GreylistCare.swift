@@ -121,24 +121,31 @@ extension StateStore {
     }
   }
 
+  /// Triplets in the order of the key, at most `limit` after that one, or from the first on.
+  package func triplets(
+    after place: Triplet?, limit: Int
+  ) throws(StoreTrouble) -> [TripletRecord] {
+    let after = place ?? Triplet(origin: "", sender: "", recipient: "")
+    return try file.read { db in
+      try Row.fetchAll(
+        try db.cachedStatement(
+          sql: """
+            SELECT \(Self.columns) FROM triplet WHERE \(Self.key) > (?, ?, ?)
+            ORDER BY origin, sender, recipient LIMIT ?
+            """), arguments: [after.origin, after.sender, after.recipient, max(limit, 0)]
+      ).map(Self.record)
+    }
+  }
+
   /// Hands out every triplet in the order of the key, a step at a time, so that neither memory nor
   /// the write-ahead log grows with the table.
   package func eachTriplet(_ body: (TripletRecord) throws -> Void) throws {
-    var cursor = Triplet(origin: "", sender: "", recipient: "")
+    var place: Triplet?
     while true {
-      let after = cursor
-      let records = try file.read { db in
-        try Row.fetchAll(
-          try db.cachedStatement(
-            sql: """
-              SELECT \(Self.columns) FROM triplet WHERE \(Self.key) > (?, ?, ?)
-              ORDER BY origin, sender, recipient LIMIT \(Self.greylistStep)
-              """), arguments: [after.origin, after.sender, after.recipient]
-        ).map(Self.record)
-      }
+      let records = try triplets(after: place, limit: Self.greylistStep)
       for record in records { try body(record) }
       guard let last = records.last, records.count == Self.greylistStep else { return }
-      cursor = last.triplet
+      place = last.triplet
     }
   }
 

@@ -13,6 +13,8 @@ package struct TrailEntry: Codable, Sendable, Equatable {
     package static let field = 4096
     /// Recipients whose addresses are kept; `acceptedRecipients` counts all.
     package static let recipients = 1000
+    /// Decisions that are read of a row that may be damaged; nobody writes as many.
+    package static let decisions = 10_000
   }
 
   /// Its number in the file, growing with the order of writing; 0 before it is stored.
@@ -57,6 +59,14 @@ package struct TrailEntry: Codable, Sendable, Equatable {
 
   package init() {}
 
+  /// Recipients that are known by name: the accepted ones, then those that only decisions name, such
+  /// as refused ones.
+  package var namedRecipients: [MailText] {
+    var known = Set(recipients)
+    return recipients
+      + decisions.compactMap(\.recipient).filter { known.insert($0).inserted }
+  }
+
   /// Whether anything of it was refused or deferred: such entries are kept for `keep_refused`.
   package var isRefused: Bool {
     ending == "reject" || ending == "tempfail" || refusedRecipients > 0
@@ -85,6 +95,26 @@ package struct TrailDecision: Codable, Sendable, Equatable {
   package var duration: Int64 = 0
 
   package init() {}
+
+  package init(
+    stage: String, module: String, mode: String, verdict: String, effect: String,
+    reply: String? = nil, code: String? = nil, detail: String? = nil, option: String? = nil,
+    place: String? = nil, recipient: MailText? = nil, note: String? = nil, duration: Int64
+  ) {
+    self.stage = stage
+    self.module = module
+    self.mode = mode
+    self.verdict = verdict
+    self.effect = effect
+    self.reply = reply
+    self.code = code
+    self.detail = detail
+    self.option = option
+    self.place = place
+    self.recipient = recipient
+    self.note = note
+    self.duration = duration
+  }
 
   /// Whether it would have refused, deferred or dropped mail, had it been enforced.
   package var isWithheld: Bool {

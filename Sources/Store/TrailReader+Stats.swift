@@ -94,14 +94,14 @@ extension TrailReader {
           code: try $0.decode(forColumn: "code"),
           isEnforced: try $0.decode(forColumn: "enforced"), count: try $0.decode(forColumn: "n"))
       }
-      stats.times = try Self.times(db, since)
+      stats.times = try TrailTimes.all(db, since)
       stats.wouldRefuse = try Row.fetchAll(
         db,
         sql: """
           SELECT CASE WHEN instr(s, '@') THEN replace(substr(s, instr(s, '@') + 1), '>', '')
             ELSE '<>' END AS domain, count(*) AS n
-          FROM (SELECT lower(sender) AS s FROM entry WHERE time >= ? AND EXISTS (
-            SELECT 1 FROM decision WHERE entry = entry.id AND effect <> 'enforced'
+          FROM (SELECT lower(sender) AS s FROM entry WHERE time >= ? AND id IN (
+            SELECT entry FROM decision WHERE effect <> 'enforced'
             AND verdict NOT IN ('proceed', 'accept')))
           GROUP BY domain ORDER BY n DESC, domain LIMIT 20
           """, arguments: [since]
@@ -114,41 +114,5 @@ extension TrailReader {
           arguments: [since]) ?? 0
       return stats
     }
-  }
-
-  /// Percentiles by the nearest rank. Rows come sorted, so that one pass over them is enough and
-  /// no more than one module's durations are in memory.
-  private static func times(_ db: Database, _ since: Int64) throws -> [TrailStats.Times] {
-    var times: [TrailStats.Times] = []
-    var key = (stage: "", module: "")
-    var durations: [Int64] = []
-    func end() {
-      guard let last = durations.last else { return }
-      func rank(_ percent: Int) -> Int64 {
-        let index = max(0, (durations.count * percent + 99) / 100 - 1)
-        return durations.indices.contains(index) ? durations[index] : last
-      }
-      times.append(
-        TrailStats.Times(
-          stage: key.stage, module: key.module, count: durations.count, median: rank(50),
-          p95: rank(95), p99: rank(99), maximum: last))
-      durations = []
-    }
-    let rows = try Row.fetchCursor(
-      db,
-      sql: """
-        SELECT stage, module, duration FROM decision JOIN entry ON entry.id = decision.entry
-        WHERE time >= ? ORDER BY stage, module, duration
-        """, arguments: [since])
-    while let row = try rows.next() {
-      let next: (stage: String, module: String) = (
-        try row.decode(forColumn: "stage"), try row.decode(forColumn: "module")
-      )
-      if next != key { end() }
-      key = next
-      durations.append(try row.decode(forColumn: "duration"))
-    }
-    end()
-    return times
   }
 }

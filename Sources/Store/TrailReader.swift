@@ -46,7 +46,12 @@ package final class TrailReader: Sendable {
       try queue.read { db in
         if try TrailSchema.migrator.hasBeenSuperseded(db) { throw StoreTrouble.newer(path: path) }
         guard try TrailSchema.migrator.hasCompletedMigrations(db) else {
-          throw StoreTrouble.damaged("\(path) is not a trail of this version of bmsd")
+          let isOlder = try TrailSchema.migrator.appliedIdentifiers(db).isEmpty == false
+          throw isOlder
+            ? StoreTrouble.other(
+              "an earlier version of bmsd wrote it, and the daemon brings it forward when it is "
+                + "restarted")
+            : StoreTrouble.damaged("\(path) is not a trail of this version of bmsd")
         }
       }
     } catch {
@@ -72,7 +77,8 @@ package final class TrailReader: Sendable {
       let rows = try Row.fetchAll(
         db, sql: "SELECT * FROM entry WHERE \(condition) ORDER BY id DESC LIMIT ?",
         arguments: arguments + [limit])
-      return try rows.reversed().map { try Self.entry($0, db) }
+      let steps = try TrailSteps(db)
+      return try rows.reversed().map { try Self.entry($0, steps, db) }
     }
   }
 
@@ -90,9 +96,10 @@ package final class TrailReader: Sendable {
     if let to = filter.to {
       add(
         """
-        (id IN (SELECT entry FROM recipient WHERE entry = id AND instr(lower(address), lower(?)))
+        (instr(lower(first_recipient), lower(?))
+        OR id IN (SELECT entry FROM recipient WHERE entry = id AND instr(lower(address), lower(?)))
         OR id IN (SELECT entry FROM decision WHERE entry = id AND instr(lower(recipient), lower(?))))
-        """, [to, to])
+        """, [to, to, to])
     }
     if filter.module == nil, !filter.would {
       if let verdict = filter.verdict {
@@ -146,10 +153,11 @@ package final class TrailReader: Sendable {
     _ condition: String, _ arguments: StatementArguments
   ) throws(StoreTrouble) -> [TrailEntry] {
     try read { db in
-      try Row.fetchAll(
+      let steps = try TrailSteps(db)
+      return try Row.fetchAll(
         db, sql: "SELECT * FROM entry WHERE \(condition) ORDER BY id LIMIT 100",
         arguments: arguments
-      ).map { try Self.entry($0, db) }
+      ).map { try Self.entry($0, steps, db) }
     }
   }
 
@@ -179,7 +187,9 @@ package final class TrailReader: Sendable {
 
   // MARK: rows
 
-  private static func entry(_ row: Row, _ db: Database) throws -> TrailEntry {
+  private static func entry(
+    _ row: Row, _ steps: TrailSteps, _ db: Database
+  ) throws -> TrailEntry {
     var entry = TrailEntry()
     entry.id = try row.decode(forColumn: "id")
     entry.reference = try row.decode(forColumn: "reference")
@@ -202,10 +212,12 @@ package final class TrailReader: Sendable {
     entry.reply = try row.decode(forColumn: "reply")
     entry.size = try row.decode(forColumn: "size")
     entry.droppedDecisions = try row.decode(forColumn: "dropped_decisions")
+    if let first = try TrailSchema.text(row, "first_recipient") { entry.recipients.append(first) }
     for row in try rows("recipient", of: entry.id, db) {
       entry.recipients.append(try TrailSchema.text(row, "address") ?? "")
     }
-    entry.decisions = try rows("decision", of: entry.id, db).map(decision)
+    entry.decisions = try decisions(
+      of: entry, proceeded: try proceeded(row, entry.recipients, steps), db)
     entry.edits = try rows("edit", of: entry.id, db).map {
       TrailEdit(
         kind: try $0.decode(forColumn: "kind"), value: try TrailSchema.text($0, "value"),
@@ -218,6 +230,39 @@ package final class TrailReader: Sendable {
     let statement = try db.cachedStatement(
       sql: "SELECT * FROM \(table) WHERE entry = ? ORDER BY number")
     return try Row.fetchAll(statement, arguments: [entry])
+  }
+
+  /// The decisions of an entry's `ProceedList`. What is damaged is left out.
+  private static func proceeded(
+    _ row: Row, _ recipients: [MailText], _ steps: TrailSteps
+  ) throws -> [TrailDecision] {
+    var decisions: [TrailDecision] = []
+    try TrailSchema.bytes(row, "proceeded") { bytes in
+      ProceedList.read(bytes) { item in
+        guard let step = steps.steps[item.step], decisions.count < TrailEntry.Limit.decisions
+        else { return }
+        let place = Int(clamping: item.recipient) &- 1
+        decisions.append(
+          TrailDecision(
+            step, item,
+            recipient: recipients.indices.contains(place) ? recipients[place] : nil))
+      }
+    }
+    return decisions
+  }
+
+  /// Those that have rows stand at their numbers, `proceeded` in the places between.
+  private static func decisions(
+    of entry: TrailEntry, proceeded: [TrailDecision], _ db: Database
+  ) throws -> [TrailDecision] {
+    var decisions: [TrailDecision] = []
+    var rest = proceeded[...]
+    for row in try rows("decision", of: entry.id, db) {
+      let number: Int = try row.decode(forColumn: "number")
+      while decisions.count < number, let next = rest.popFirst() { decisions.append(next) }
+      decisions.append(try decision(row))
+    }
+    return decisions + rest
   }
 
   private static func decision(_ row: Row) throws -> TrailDecision {

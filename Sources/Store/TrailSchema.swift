@@ -62,6 +62,21 @@ enum TrailSchema {
           );
           """)
     }
+    migrator.registerMigration("trail 2") { db in
+      // A message to one recipient on which nobody had a remark is one row. `proceeded` is a
+      // `ProceedList`; `first_recipient` is the recipient of number 0, which has no row of its own
+      // then. Rows of before stay as they are: both columns are NULL in them.
+      try db.execute(
+        sql: """
+          CREATE TABLE step (
+            id INTEGER PRIMARY KEY,
+            stage TEXT NOT NULL, module TEXT NOT NULL, mode TEXT NOT NULL,
+            UNIQUE (stage, module, mode)
+          );
+          ALTER TABLE entry ADD COLUMN first_recipient;
+          ALTER TABLE entry ADD COLUMN proceeded BLOB;
+          """)
+    }
     return migrator
   }
 
@@ -73,5 +88,14 @@ enum TrailSchema {
     case .blob(let data): return MailText(data)
     default: return nil
     }
+  }
+
+  /// The bytes of a blob; anything else has none.
+  static func bytes(
+    _ row: Row, _ column: String, _ body: (UnsafeRawBufferPointer) throws -> Void
+  ) throws {
+    let value: DatabaseValue = try row.decode(forColumn: column)
+    guard case .blob(let data) = value.storage else { return }
+    try data.withUnsafeBytes(body)
   }
 }

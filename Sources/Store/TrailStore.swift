@@ -30,7 +30,7 @@ package final class TrailStore: Sendable {
     self.path = path
     let open = { () throws(StoreTrouble) in
       try SQLiteFile(
-        path: path, migrator: TrailSchema.migrator, time: time, cache: Self.cache)
+        path: path, migrator: TrailSchema.migrator, time: time, cache: Self.cache, mustCopy: false)
     }
     do {
       current = try open()
@@ -76,7 +76,8 @@ package final class TrailStore: Sendable {
   /// Writes all of these, or none.
   package func append(_ entries: [TrailEntry]) throws(StoreTrouble) {
     try write { db in
-      for entry in entries { try TrailInsert.insert(entry, db) }
+      var insert = try TrailInsert(db)
+      for entry in entries { try insert.insert(entry) }
     }
   }
 
@@ -166,86 +167,5 @@ extension StoreTrouble {
     case .busy, .full, .readOnly, .failing: true
     case .damaged, .newer, .inUse, .other: false
     }
-  }
-}
-
-/// The statements that write one entry.
-enum TrailInsert {
-  private static let columns = [
-    "reference", "time", "refused", "ending", "node", "client", "client_name", "hello", "user",
-    "daemon_name", "daemon_port", "sender", "queue_id", "message_id", "subject", "accepted",
-    "refused_recipients", "unknown_recipients", "reply", "size", "dropped_decisions",
-  ]
-  private static let entrySQL = """
-    INSERT INTO entry (\(columns.joined(separator: ", ")))
-    VALUES (\(columns.map { _ in "?" }.joined(separator: ", ")))
-    """
-  private static let recipientSQL = "INSERT INTO recipient VALUES (?, ?, ?)"
-  private static let decisionSQL =
-    "INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-  private static let editSQL = "INSERT INTO edit VALUES (?, ?, ?, ?, ?)"
-
-  static func insert(_ entry: TrailEntry, _ db: Database) throws {
-    try insertEntry(entry, db)
-    let id = db.lastInsertedRowID
-    var recipients = RowInsert(try db.cachedStatement(sql: recipientSQL))
-    for (number, address) in entry.recipients.prefix(TrailEntry.Limit.recipients).enumerated() {
-      recipients.bind(id)
-      recipients.bind(number)
-      recipients.bind(address)
-      try recipients.write()
-    }
-    var decisions = RowInsert(try db.cachedStatement(sql: decisionSQL))
-    for (number, decision) in entry.decisions.enumerated() {
-      decisions.bind(id)
-      decisions.bind(number)
-      for text in [
-        decision.stage, decision.module, decision.mode, decision.verdict, decision.effect,
-      ] {
-        decisions.bind(text)
-      }
-      for text in [
-        decision.reply, decision.code, decision.detail, decision.option, decision.place,
-      ] {
-        decisions.bind(text)
-      }
-      decisions.bind(decision.recipient)
-      decisions.bind(decision.note)
-      decisions.bind(decision.duration)
-      try decisions.write()
-    }
-    guard !entry.edits.isEmpty else { return }
-    var edits = RowInsert(try db.cachedStatement(sql: editSQL))
-    for (number, edit) in entry.edits.enumerated() {
-      edits.bind(id)
-      edits.bind(number)
-      edits.bind(edit.kind)
-      edits.bind(edit.value)
-      edits.bind(edit.isMade ? 1 : 0)
-      try edits.write()
-    }
-  }
-
-  /// In the order of `columns`.
-  private static func insertEntry(_ entry: TrailEntry, _ db: Database) throws {
-    var row = RowInsert(try db.cachedStatement(sql: entrySQL))
-    row.bind(entry.reference)
-    row.bind(entry.time)
-    row.bind(entry.isRefused ? 1 : 0)
-    row.bind(entry.ending)
-    row.bind(entry.node)
-    for text in [
-      entry.client, entry.clientName, entry.hello, entry.user, entry.daemonName, entry.daemonPort,
-      entry.sender, entry.queueID, entry.messageID, entry.subject,
-    ] {
-      row.bind(text)
-    }
-    for count in [entry.acceptedRecipients, entry.refusedRecipients, entry.unknownRecipients] {
-      row.bind(count)
-    }
-    row.bind(entry.reply)
-    row.bind(entry.size)
-    row.bind(entry.droppedDecisions)
-    try row.write()
   }
 }

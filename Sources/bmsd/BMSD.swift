@@ -18,15 +18,15 @@ struct BMSD: ParsableCommand {
       """,
     version: BMSDaemon.version,
     subcommands: [
-      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, Status.self, Reload.self,
+      Run.self, Check.self, Config.self, PipelineCommand.self, Try.self, MimeCommand.self,
+      Status.self, Reload.self,
       Log.self, Explain.self, Stats.self, GreylistCommand.self, BanCommand.self, Allow.self,
       AccessCommand.self, SPFCommand.self, DNSCommand.self,
     ])
 
   static func main() {
     do {
-      var command = try parseAsRoot()
-      try command.run()
+      try runAsRoot()
       try flushOutput()
     } catch {
       // What was printed before a failure counts too, but not more than the failure.
@@ -34,10 +34,24 @@ struct BMSD: ParsableCommand {
     }
   }
 
+  /// Help and the version, which the parser throws, are output like any other.
+  private static func runAsRoot() throws {
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      guard exitCode(for: error).isSuccess else { throw error }
+      let text = fullMessage(for: error)
+      if !text.isEmpty { print(text) }
+    }
+  }
+
   /// A redirected output that could not be written must not look like a success.
   static func flushOutput() throws {
-    guard fflush(nil) == 0 else {
-      Terminal.error("bmsd: the output could not be written: \(String(cString: strerror(errno)))")
+    errno = 0
+    guard StandardOutput.flush() else {
+      let why = errno == 0 ? "" : ": \(String(cString: strerror(errno)))"
+      Terminal.error("bmsd: the output could not be written\(why)")
       throw ExitCode(EX_IOERR)
     }
   }

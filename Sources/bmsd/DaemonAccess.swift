@@ -14,8 +14,8 @@ internal import Store
 /// How a command reaches state: through the running daemon or, where none runs, on the files.
 final class DaemonAccess {
   let configuration: Configuration
-  /// The files, once it was found that no daemon runs.
-  private var files: Administration?
+  /// The files, once it was found that no daemon runs, and whether they are ours alone.
+  private var files: (administration: Administration, isAlone: Bool)?
 
   /// Reads the file for where things are; its faults matter only where it cannot be read at all.
   init(_ config: ConfigFile) throws {
@@ -90,11 +90,7 @@ final class DaemonAccess {
   }
 
   private var lastGoodSocketPath: String? {
-    guard let path = LastGoodFile.path(configuration), access(path, R_OK) == 0 else { return nil }
-    let good = Configuration.load(
-      path: path, sections: sections, coming: comingSections,
-      read: { try SystemFiles().read($0) })
-    return good.settings(ControlOptions.self).socket.path
+    LastGoodFile.load(configuration)?.configuration.settings(ControlOptions.self).socket.path
   }
 
   private var socketPath: String { configuration.settings(ControlOptions.self).socket.path }
@@ -102,9 +98,13 @@ final class DaemonAccess {
   private func withoutDaemon(
     _ request: AdministrationRequest, _ take: (Data) throws -> Void
   ) throws -> ControlEnd {
-    guard let files = try files ?? openFiles(for: request) else { return Administration.noStore }
-    self.files = files
-    var end = files.perform(request) { row in try take(try JSONEncoder().encode(row)) }
+    if let files, !files.isAlone, !request.isReading { self.files = nil }
+    if files == nil, let opened = try openFiles(for: request) {
+      files = (opened, !request.isReading)
+    }
+    guard let files else { return Administration.noStore }
+    var end = files.administration.perform(request) { row in try take(try JSONEncoder().encode(row))
+    }
     if end.status == EX_NOPERM { end.messages = end.messages.map { $0 + Rights.hint } }
     return end
   }
@@ -129,8 +129,10 @@ final class DaemonAccess {
     let time = SystemTime()
     try Rights.becomeOwner(ofFolderOf: path)
     do {
-      // A daemon that starts meanwhile waits, or it would not know what is changed here.
-      let memory = try Memory.open(configuration, time: time, isAlone: true)
+      // A daemon that starts meanwhile waits, or it would not know what is changed here; but not for
+      // somebody who reads a long list.
+      let memory = try Memory.open(
+        configuration, time: time, isAlone: true, isBrief: request.isReading)
       return Administration(memory, time, configuration)
     } catch .inUse(_, let holder) {
       throw Self.failure(
@@ -160,9 +162,13 @@ final class DaemonAccess {
 enum Rights {
   /// Lets a command of root go on as the owner of the folder of `path`, as the daemon does: what
   /// SQLite makes beside a database must be the daemon's. Call it after everything else is open.
-  static func becomeOwner(ofFolderOf path: String) throws {
+  ///
+  /// - Returns: whether it is another user now.
+  @discardableResult
+  static func becomeOwner(ofFolderOf path: String) throws -> Bool {
     do {
-      _ = try Privileges.becomeOwner(ofFolderOf: path)
+      if case .became = try Privileges.becomeOwner(ofFolderOf: path) { return true }
+      return false
     } catch {
       Terminal.error("bmsd: \(error)")
       throw ExitCode(EX_NOPERM)

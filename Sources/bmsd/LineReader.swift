@@ -52,6 +52,23 @@ final class LineReader {
     }
   }
 
+  /// Writes the rest of the file, from where `next` is, into `output`.
+  ///
+  /// - Returns: false when it could not be written.
+  func copyRest(to output: Int32) throws -> Bool {
+    while !isAtEnd {
+      var rest = buffer[place...]
+      while !rest.isEmpty {
+        let count = rest.withUnsafeBytes { write(output, $0.baseAddress, $0.count) }
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return false }
+        rest = rest.dropFirst(count)
+      }
+      try fill()
+    }
+    return true
+  }
+
   private func fill() throws {
     var bytes = [UInt8](repeating: 0, count: 65_536)
     var count = read(descriptor, &bytes, bytes.count)

@@ -45,7 +45,10 @@ enum Terminal {
       return
     }
     for line in lines { fputs(line + "\n", pipe) }
-    pclose(pipe)
+    // What the shell says when there is no such program, or none that may be run.
+    let status = pclose(pipe)
+    guard [126, 127].contains(status >> 8 & 0xFF) else { return }
+    for line in lines { print(line) }
   }
 
   private static let pager =

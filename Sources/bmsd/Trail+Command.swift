@@ -17,11 +17,7 @@ extension ConfigFile {
   /// - Throws: an exit status after what is wrong is printed: 78 for a faulty file, 69 when the
   ///   trail is off, 66 when there is none yet or it is damaged, 77 for whom may not read it.
   func openTrail() throws -> (reader: TrailReader, configuration: Configuration) {
-    let configuration = setup().configuration
-    if configuration.hasErrors {
-      for fault in configuration.faults { Terminal.error(fault.description) }
-      throw ExitCode(EX_CONFIG)
-    }
+    let configuration = try soundConfiguration()
     let options = configuration.settings(TrailOptions.self)
     guard options.isPresent else {
       Terminal.error("bmsd: the trail is off: \(path) has no section [trail]")
@@ -43,6 +39,25 @@ extension ConfigFile {
       Terminal.error("bmsd: \(file): \(error)")
       throw ExitCode(EX_NOINPUT)
     }
+  }
+}
+
+extension ConfigFile {
+  /// The configuration, or the one that the daemon took last where the file is broken since.
+  ///
+  /// - Throws: exit 78 after the faults are printed, when there is no such one.
+  private func soundConfiguration() throws -> Configuration {
+    let configuration = setup().configuration
+    guard configuration.hasErrors else { return configuration }
+    guard let good = LastGoodFile.load(configuration), !good.configuration.hasErrors else {
+      for fault in configuration.faults { Terminal.error(fault.description) }
+      throw ExitCode(EX_CONFIG)
+    }
+    for fault in configuration.faults where fault.severity == .error {
+      Terminal.error(fault.description)
+    }
+    Terminal.error("bmsd: going by the file that the daemon took last, \(good.path)")
+    return good.configuration
   }
 }
 
@@ -79,7 +94,7 @@ extension TrailEntry {
       ("reply", JSONValue(reply)), ("client", .string("\(client)")),
       ("name", .string("\(clientName)")), ("helo", JSONValue(hello?.description)),
       ("auth", JSONValue(user?.description)), ("from", JSONValue(sender?.description)),
-      ("to", .array(recipients.map { .string("\($0)") })),
+      ("to", .array(namedRecipients.map { .string("\($0)") })),
       ("recipients", .number(acceptedRecipients)), ("refused", .number(refusedRecipients)),
       ("unknown", .number(unknownRecipients)), ("queue_id", JSONValue(queueID?.description)),
       ("message_id", JSONValue(messageID?.description)),

@@ -104,7 +104,7 @@ import Testing
 
   @Test func everySectionThatIsNotServedIsNamed() {
     for section in [
-      "defang", "scrub", "wiretap", "smart_alias", "dspam", "srs", "gossip",
+      "wiretap", "smart_alias", "dspam", "srs", "gossip",
       "dkim",
     ] {
       #expect(
@@ -115,7 +115,8 @@ import Testing
   @Test func everyKeyThatIsNotServedIsNamed() {
     for key in [
       "datadir", "tempdir", "supply_sender", "private_relay", "check_user",
-      "case_sensitive_localpart", "max_demerits", "email_providers",
+      "case_sensitive_localpart", "max_demerits", "email_providers", "scan_html", "porn_words",
+      "hide_path",
     ] {
       #expect(setup.faults.contains { $0.message.contains(key) }, "\(key)")
     }

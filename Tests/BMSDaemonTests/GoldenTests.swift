@@ -18,6 +18,7 @@ import Testing
   @Test(
     "shipped file",
     arguments: [
+      ("etc/attachment.txt", Documentation.attachmentNotice),
       ("etc/bms.conf", Documentation.sampleFile), ("etc/bms.m4", Documentation.sendmailMacros),
       ("man/bms.conf.5", Documentation.manualPage),
     ])
@@ -55,8 +56,11 @@ import Testing
     let setup = SetupTests.setup(Documentation.sampleFile)
     #expect(setup.faults == [])
     let pipeline = try #require(setup.pipeline)
-    // Whatever could refuse mail only observes.
-    #expect(pipeline.modules.allSatisfy { $0.mode == .observe || !$0.isPolicy || !$0.canRefuse })
+    // Whatever could refuse mail only observes, but attachments are replaced.
+    #expect(
+      pipeline.modules.allSatisfy {
+        $0.mode == .observe || !$0.isPolicy || !$0.canRefuse || $0.name == "defang"
+      })
     #expect(pipeline.modules.contains { $0.name == "helo" })
     #expect(
       setup.configuration.entries.first { $0.name == "milter.socket" }?.text

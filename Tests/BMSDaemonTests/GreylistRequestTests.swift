@@ -119,14 +119,39 @@ struct GreylistRequestTests {
   }
 
   @Test func exportsWhatItTakes() throws {
-    let lines = (0..<1200).map {
+    let lines = (0..<(2 * GreylistRequest.page + 7)).map {
       line("192.0.2.0/24", "s\(10_000 + $0)@example.com", "b,\"\u{E9}@example.org", passed: $0 % 3)
     }
-    #expect(ask(.take(lines)).rows == [.taken(taken: 1200, forgotten: 0)])
-    let exported = ask(.export).rows.compactMap { row -> String? in
-      if case .triplet(let triplet) = row { TripletCSV.line(triplet.record) } else { nil }
-    }
-    #expect(exported == lines)
+    #expect(ask(.take(lines)).rows == [.taken(taken: lines.count, forgotten: 0)])
+    var exported: [TripletRow] = []
+    var pages: [Int] = []
+    repeat {
+      let page = ask(.export(after: exported.last?.place)).rows.compactMap { row in
+        if case .triplet(let triplet) = row { triplet } else { nil }
+      }
+      pages.append(page.count)
+      exported += page
+    } while pages.last == GreylistRequest.page
+    #expect(pages == [GreylistRequest.page, GreylistRequest.page, 7])
+    #expect(exported.map { TripletCSV.line($0.record) } == lines)
+  }
+
+  @Test(
+    "an origin may be named in any way",
+    arguments: [
+      ("192.0.2.0/24", 1), ("192.0.2.77", 1), ("example.net", 1), ("Example.NET.", 1),
+      ("198.51.100.1", 0), ("example.com", 0), ("192.0.2.0/25", 0), ("", 0), ("a/b", 0),
+    ])
+  func findsOrigins(_ name: String, _ count: Int) {
+    _ = ask(
+      .take([
+        line("192.0.2.0/24", "a@example.com", "bob@example.org"),
+        line("example.net", "a@example.net", "bob@example.org"),
+      ]))
+    let rows = ask(.list(origin: name, hasPassed: nil, limit: 9, skip: 0)).rows
+    #expect(states(rows).count == count)
+    let dropped = ask(.drop(origin: name, sender: nil, recipient: nil)).rows.last
+    #expect(dropped == .changed(count, of: count))
   }
 
   @Test(arguments: [["garbage"], [",,,,,,,"], ["\u{0}"], [String(repeating: "x", count: 70_000)]])

@@ -21,11 +21,13 @@ struct ControlTests {
   init() throws { folder = try TemporaryFolder() }
 
   func server(
-    requestLimit: Duration = .seconds(5), _ handler: @escaping ControlServer.Handler
+    requestLimit: Duration = .seconds(5),
+    isShort: @escaping @Sendable (Data) -> Bool = { _ in true },
+    _ handler: @escaping ControlServer.Handler
   ) throws -> ControlServer {
     let socket = try ListeningSocket.open(.unix(path: path), mode: 0o660, section: "control")
     let server = ControlServer(
-      socket, requestLimit: requestLimit,
+      socket, requestLimit: requestLimit, isShort: isShort,
       spawn: { body in
         Thread.detachNewThread(body)
         return true
@@ -113,5 +115,38 @@ struct ControlTests {
       let end = client.ask(Question(word: "x")) { _ in }
       #expect(end.status == 1)
     }
+  }
+
+  @Test func longAnswersLeaveRoomForShortOnes() throws {
+    let isFree = DispatchSemaphore(value: 0)
+    let isBusy = DispatchSemaphore(value: 0)
+    let isShort = { @Sendable (request: Data) in
+      (try? JSONDecoder().decode(Question.self, from: request))?.word == "short"
+    }
+    let server = try server(isShort: isShort) { request, _ in
+      if !isShort(request) {
+        isBusy.signal()
+        isFree.wait()
+      }
+      return .well
+    }
+    defer { server.stop() }
+    let done = DispatchGroup()
+    for _ in 0..<ControlServer.maximumLong {
+      let client = try ControlClient(path: path)
+      nonisolated(unsafe) let own = client
+      done.enter()
+      Thread.detachNewThread {
+        defer { done.leave() }
+        #expect(own.ask(Question(word: "long")) { _ in } == .well)
+      }
+    }
+    for _ in 0..<ControlServer.maximumLong { isBusy.wait() }
+    let one = try ControlClient(path: path).ask(Question(word: "long")) { _ in }
+    #expect(one.status == EX_TEMPFAIL && one.messages.first?.contains("long commands") == true)
+    #expect(try ControlClient(path: path).ask(Question(word: "short")) { _ in } == .well)
+    for _ in 0..<ControlServer.maximumLong { isFree.signal() }
+    done.wait()
+    #expect(try ControlClient(path: path).ask(Question(word: "short")) { _ in } == .well)
   }
 }

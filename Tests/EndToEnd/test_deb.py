@@ -108,7 +108,10 @@ class UnderSystemd(MachineTestCase):
             self.assertEqual(machine.must("stat", "-c", "%a %U %G", path).strip(), mode, path)
         # Installed is not yet wired.
         self.assert_passes("unwired", filtered=False)
+        # The shipped file replaces attachments: mail waits while bmsd is away.
+        self.assertIn("default_action=tempfail", machine.must("bmsd", "config", "mta"))
         # While everything observes, a bmsd that is away lets mail pass.
+        self.edit("[defang]\nmode = enforce", "[defang]\nmode = observe")
         self.assertIn("default_action=accept", "\n".join(self.wire()))
         self.assert_passes("observed", filtered=True, helo=REFUSED)
         # The trail is written a moment after the reply.

@@ -20,6 +20,7 @@ INSTALLED = {
     "/share/man/man8/bmsd.8": 0o644,
     "/share/man/man5/bms.conf.5": 0o644,
     "/share/doc/bmsd/examples/bms.conf": 0o644,
+    "/share/doc/bmsd/examples/attachment.txt": 0o644,
     "/share/bash-completion/completions/bmsd": 0o644,
     "/share/zsh/site-functions/_bmsd": 0o644,
     "/lib/systemd/system/bmsd.service": 0o644,

@@ -30,6 +30,16 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
   case authenticationResults = "authentication-results"
   /// Access maps as text.
   case accessFile = "access-file"
+  /// Messages, taken apart.
+  case mimeTree = "mime-tree"
+  /// Parameters of the fields of MIME.
+  case mimeParameters = "mime-parameters"
+  /// Encoded words (RFC 2047).
+  case encodedWords = "encoded-words"
+  /// Messages out of which attachments are cut.
+  case surgery
+  /// Archives.
+  case archive
 
   /// What does not hold for these bytes, or nil. A trap is the other way to fail.
   ///
@@ -57,6 +67,11 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case .spfMacro: Self.checkSPFMacro(bytes)
     case .authenticationResults: Self.checkAuthenticationResults(bytes)
     case .accessFile: Self.checkAccessFile(bytes)
+    case .mimeTree: Self.checkMIMETree(bytes)
+    case .mimeParameters: Self.checkParameters(bytes)
+    case .encodedWords: Self.checkEncodedWords(bytes)
+    case .surgery: Self.checkSurgery(bytes)
+    case .archive: Self.checkArchive(bytes)
     }
   }
 
@@ -97,6 +112,9 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         "ann", "mail.example.com", "example.com", "com", "192.0.2", "OK", "REJECT", "TEMPFAIL",
         "ERROR:", "\"", "550", "451", "5.7.1", "4.7.1", "999", "text", "\r", "\u{E9}", "\u{7F}",
       ].map { Array($0.utf8) }
+    case .encodedWords: Self.letters("=?uUtTfF-8?bBqQ? =?\t7*AZaz09+/")
+    // They make words of their own.
+    case .mimeTree, .mimeParameters, .surgery, .archive: []
     }
   }
 

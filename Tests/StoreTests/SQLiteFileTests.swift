@@ -144,6 +144,26 @@ struct SQLiteFileTests {
     try file.read { try Int.fetchAll($0, sql: "SELECT a FROM t1 ORDER BY a") }
   }
 
+  /// The end of the process waits for nobody who reads.
+  @Test func closesWhileSomebodyReadsForLong() throws {
+    let file = try open(1)
+    let isReading = DispatchSemaphore(value: 0)
+    let isOver = DispatchSemaphore(value: 0)
+    Thread.detachNewThread {
+      defer { isOver.signal() }
+      let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+      #expect(throws: StoreTrouble.self) {
+        try file.read { db in
+          let rows = try Row.fetchCursor(db, sql: "\(numbers) SELECT i FROM n")
+          while try rows.next() != nil { isReading.signal() }
+        }
+      }
+    }
+    isReading.wait()
+    file.close()
+    isOver.wait()
+  }
+
   @Test func makesAFileThatIsGoneAnew() throws {
     let file = try open(1)
     try insert(1, file)

@@ -132,10 +132,12 @@ struct WrongTypeTests {
     let store = try TrailStore(path: path, time: time)
     var entry = TrailEntry()
     entry.reference = "REF"
-    entry.recipients = ["<b@example.org>"]
+    entry.recipients = ["<b@example.org>", "<c@example.org>"]
     var decision = TrailDecision()
     decision.verdict = "reject"
-    entry.decisions = [decision]
+    var proceeded = TrailDecision()
+    (proceeded.verdict, proceeded.effect) = ("proceed", "enforced")
+    entry.decisions = [decision, proceeded]
     entry.edits = [TrailEdit(kind: "add header X", value: "y", isMade: true)]
     try store.append([entry])
     try store.append(TrailLoss(from: 0, until: 1, count: 1, why: "full"))
@@ -144,7 +146,7 @@ struct WrongTypeTests {
     let writer = try TrailStore(path: path, time: time)
     let reader = try TrailReader(path: path)
     let limits = TrailLimits(keep: 1, keepRefused: 1, maximumSize: 1 << 30)
-    try eachWrongValue(path, ["entry", "recipient", "decision", "edit", "loss"]) { place in
+    try eachWrongValue(path, ["entry", "recipient", "decision", "edit", "loss", "step"]) { place in
       attempt(place) { _ = try reader.entries(TrailFilter(), limit: 9) }
       attempt(place) { _ = try reader.entries(reference: "REF") }
       attempt(place) { _ = try reader.extent() }
@@ -152,6 +154,7 @@ struct WrongTypeTests {
       attempt(place) { _ = try reader.stats(since: -100) }
       attempt(place) { _ = try writer.newest() }
       attempt(place) { _ = try writer.prune(limits, now: 0) }
+      attempt(place) { try writer.append([]) }
     }
   }
 

@@ -66,6 +66,37 @@ package struct FakeFiles: FileSource {
   }
 }
 
+/// A quarantine in memory, which fails when a test says so.
+package final class KeptOriginals: OriginalKeeper {
+  /// One message as it came.
+  package struct Kept: Sendable {
+    package let reference: Reference
+    package let message: [UInt8]
+    package let original: KeptOriginal
+  }
+
+  package struct Full: Error, CustomStringConvertible {
+    package let description = "No space left on device"
+  }
+
+  private let state = Mutex<(kept: [Kept], isFull: Bool)>(([], false))
+
+  package init() {}
+
+  /// What was kept, in order.
+  package var kept: [Kept] { state.withLock { $0.kept } }
+
+  /// From now on nothing more can be kept.
+  package func fill() { state.withLock { $0.isFull = true } }
+
+  package func keep(_ message: [UInt8], _ original: KeptOriginal, of t: Transaction) throws {
+    try state.withLock { state in
+      guard !state.isFull else { throw Full() }
+      state.kept.append(Kept(reference: t.reference, message: message, original: original))
+    }
+  }
+}
+
 extension Services {
   /// A world of its own that stands still: no files but these, nothing written anywhere but to
   /// `trail` and `log`.

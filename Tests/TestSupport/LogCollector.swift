@@ -52,9 +52,12 @@ package final class LogCollector: Sendable {
     }
 
     func log(event: LogEvent) {
+      let metadata = event.metadata ?? [:]
+      let fields = LogFields(metadata)?.fields.map { ($0.key.rawValue, $0.value) }
       let entry = LogEntry(
         level: event.level, message: event.message.description,
-        fields: (event.metadata ?? [:]).mapValues { "\($0)" },
+        fields: fields.map { Dictionary($0) { first, _ in first } }
+          ?? metadata.mapValues { "\($0)" },
         text: rendered(event, .text), json: rendered(event, .json))
       collector.kept.withLock { $0.append(entry) }
     }

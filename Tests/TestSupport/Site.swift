@@ -16,6 +16,8 @@ package final class Site: Sendable {
   package let time = FakeTime()
   package let random = FakeRandom()
   package let trail = MemoryTrail(capacity: 1_000_000)
+  /// What the quarantine got.
+  package let originals = KeptOriginals()
   package let log: LogCollector
   package let configuration: Configuration
   package let pipeline: PolicyPipeline
@@ -46,6 +48,8 @@ package final class Site: Sendable {
     log = LogCollector()
     var services = Services(
       time: time, random: random, files: source, trail: trail, log: log.logger(level))
+    services.quarantine = originals
+    services.contentLimit = configuration.settings(MilterOptions.self).maximumMessage.bytes
     services.resolver = try ZoneResolver(zone)
     services.hasTrustedRelays = !configuration.settings(NetworkOptions.self).trustedRelay.isEmpty
     let access = Setup.accessFaults(configuration, &services)

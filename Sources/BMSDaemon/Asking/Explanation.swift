@@ -58,6 +58,8 @@ package struct Explanation {
       case "accept": "It was accepted."
       case "discard": "It was accepted and dropped."
       case "hold": "It was put into the hold queue."
+      case "quarantine":
+        "It was accepted and kept in the quarantine: bmsd quarantine show \(entry.reference)"
       case "reject": "It was refused."
       case "tempfail": "It was deferred: the sender may try again."
       case TrailEntry.notOver: "It is not over: the client is still there."

@@ -17,16 +17,10 @@ package struct Retrial {
   /// Client, HELO, user and envelope as they were recorded; a client without an IP address is a
   /// process of this machine. Recipients that were refused are taken from the decisions.
   package var envelope: Trial.Envelope {
-    var recipients = entry.recipients
-    for decision in entry.decisions {
-      if let recipient = decision.recipient, !recipients.contains(recipient) {
-        recipients.append(recipient)
-      }
-    }
     var envelope = Trial.Envelope(
       client: IPAddress(entry.client.description) ?? IPAddress(v4: 0x7F00_0001),
       clientName: entry.clientName, hello: entry.hello, user: entry.user,
-      sender: entry.sender ?? "<>", recipients: recipients)
+      sender: entry.sender ?? "<>", recipients: entry.namedRecipients)
     if let port = entry.daemonPort { envelope.port = port }
     envelope.daemonName = entry.daemonName
     return envelope

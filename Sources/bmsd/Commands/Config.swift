@@ -40,14 +40,15 @@ struct Config: ParsableCommand {
 
   struct Doc: ParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable {
-      case sample, man, commands, sendmail
+      case sample, man, commands, sendmail, notice
     }
 
     static let configuration = CommandConfiguration(
       abstract: "Print the commented sample file, or another text made from tables.",
       discussion: """
         sample is the file, man its manual page bms.conf(5), commands the manual page bmsd(8), \
-        sendmail the line for sendmail.mc. They come from the tables that parse the file and the \
+        sendmail the line for sendmail.mc, notice the text that takes the place of a dangerous \
+        attachment. They come from the tables that parse the file and the \
         command line.
         """)
 
@@ -58,6 +59,7 @@ struct Config: ParsableCommand {
       case .sample: print(Documentation.sampleFile, terminator: "")
       case .man: print(Documentation.manualPage, terminator: "")
       case .commands: print(try CommandPage.text(), terminator: "")
+      case .notice: print(Documentation.attachmentNotice, terminator: "")
       case .sendmail: print(Documentation.sendmailMacros, terminator: "")
       }
     }

@@ -135,6 +135,10 @@ extension CommandPage {
     libmilter failed.
     .It 71 , 74
     The system failed, or an output could not be written.
+    .It 75
+    The daemon or a database is busy: try again.
+    .It 76
+    What listens on the control socket does not speak as this version does.
     .It 77
     No permission.
     .It 78

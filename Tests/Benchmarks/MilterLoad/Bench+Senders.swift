@@ -18,7 +18,7 @@ extension Bench {
   static let withSPF = "bmsd, SPF on"
 
   /// With room for all answers about the clients that send again.
-  private func sections(_ dns: NameServer, isOn: Bool) -> String {
+  func sections(_ dns: NameServer, isOn: Bool) -> String {
     """
     [dns]
     servers = \(dns.address)
@@ -30,7 +30,7 @@ extension Bench {
     """
   }
 
-  private func nameServer(_ clients: Int) throws -> NameServer {
+  func nameServer(_ clients: Int) throws -> NameServer {
     try NameServer(unbound, clients: clients, port: try Self.freePortNumber(), folder: folder)
   }
 

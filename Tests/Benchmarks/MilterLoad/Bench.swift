@@ -18,6 +18,7 @@ struct Bench {
   let bmsd: String
   let noOp: String
   let noReply: String
+  let noCopy: String
   let unbound: String
   let rounds: Int
   let messages: Int
@@ -128,13 +129,15 @@ struct Bench {
   }
 
   func compare(
-    _ candidates: [Candidate], _ connections: [Int], _ label: String
+    _ candidates: [Candidate], _ connections: [Int], _ label: String,
+    _ content: Load.Content = .text
   ) throws -> [Measurement] {
     var measurements = connections.flatMap { count in
       candidates.map { Measurement(candidate: $0.name, connections: count, messages: messages) }
     }
     for candidate in candidates {
-      _ = try load(candidate, 8, Correspondence.knownClients / 5, .accepted).run(from: 0) {}
+      _ = try load(candidate, 8, Correspondence.knownClients / 5, .accepted, content)
+        .run(from: 0) {}
     }
     for round in 0..<rounds {
       for index in measurements.indices {
@@ -143,7 +146,8 @@ struct Bench {
         say("\(label) round \(round + 1)/\(rounds): \(candidate.name), \(count) connections")
         measurements[index].rounds.append(
           try Figures.measure(
-            candidate, load(candidate, count, messages, .accepted), from: round * messages))
+            candidate, load(candidate, count, messages, .accepted, content),
+            from: round * messages))
       }
     }
     for index in measurements.indices {
@@ -174,10 +178,16 @@ struct Bench {
   func growth(_ count: Int) throws -> [MemorySample] {
     let candidate = try daemon("growth", at: socket("growth"))
     defer { candidate.stop() }
+    return try growth(of: candidate, count, .text)
+  }
+
+  func growth(
+    of candidate: Candidate, _ count: Int, _ content: Load.Content
+  ) throws -> [MemorySample] {
     let step = max(count / 20, 1)
     return try (1...20).map { part in
       say("memory: \(part * step) messages")
-      _ = try load(candidate, 8, step, .accepted).run(from: (part - 1) * step) {}
+      _ = try load(candidate, 8, step, .accepted, content).run(from: (part - 1) * step) {}
       try candidate.settle()
       return MemorySample(messages: part * step, resident: try candidate.status("VmRSS"))
     }
@@ -198,9 +208,12 @@ struct Bench {
   }
 
   func load(
-    _ candidate: Candidate, _ connections: Int, _ messages: Int, _ fate: Load.Fate
+    _ candidate: Candidate, _ connections: Int, _ messages: Int, _ fate: Load.Fate,
+    _ content: Load.Content = .text
   ) -> Load {
-    Load(address: candidate.address, connections: connections, messages: messages, fate: fate)
+    Load(
+      address: candidate.address, connections: connections, messages: messages, fate: fate,
+      content: content)
   }
 
   /// A port of loopback that is free at the moment.

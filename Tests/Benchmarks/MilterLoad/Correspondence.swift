@@ -4,6 +4,7 @@
 import Addressing
 import Mail
 import MilterClient
+import SampleMail
 
 /// One client with the mail it sends: 2 KB with 12 header fields.
 struct Correspondence {
@@ -92,6 +93,11 @@ struct Correspondence {
       ("Content-Language", " en-GB"),
     ]
     return fields.map { HeaderField(name: MailText($0), rawValue: MailText($1)) }
+  }
+
+  /// Messages of three sizes.
+  static let mix: [EditedMessage] = [Samples.text, Samples.html, Samples.attachments].map {
+    EditedMessage(parsing: $0)
   }
 
   /// What is left of 2 KB behind the header, in lines of 72 bytes.

@@ -132,5 +132,9 @@ struct Results: Codable {
   var coldSenders: [Measurement] = []
   /// What a connection without DNS work waits beside others.
   var neighbours: [Neighbour] = []
+  /// The mix of messages, beside a milter that copies them.
+  var attachments: [Measurement] = []
+  /// bmsd's memory over very many messages of the mix.
+  var attachmentGrowth: [MemorySample] = []
   var targets: [Target] = []
 }

@@ -42,10 +42,25 @@ struct Load {
     }
   }
 
+  /// What is in the messages.
+  enum Content {
+    /// 2 KB of text.
+    case text
+    /// In turn 2 KB of text, 30 KB with HTML and 400 KB with attachments.
+    case mix
+
+    fileprivate func of(_ number: Int, _ client: Correspondence) -> ([HeaderField], [UInt8]) {
+      guard self == .mix else { return (client.headers(number), Correspondence.body) }
+      let sample = Correspondence.mix[number % Correspondence.mix.count]
+      return (sample.headers, sample.body)
+    }
+  }
+
   let address: MilterAddress
   let connections: Int
   let messages: Int
   let fate: Fate
+  var content = Content.text
 
   /// Nanoseconds by stage, one for each message.
   typealias Latencies = [LoadStage: [Int]]
@@ -87,10 +102,13 @@ struct Load {
     }
   }
 
+  /// The most that an MTA puts into one packet.
+  private static let chunkSize = 65_535
+
   /// One client, one connection, one message.
   private func send(_ number: Int, _ latencies: inout Latencies) throws {
     let client = fate.client(number)
-    let headers = client.headers(number)
+    let (headers, body) = content.of(number, client)
     let begin = ContinuousClock.now
     var last = begin
     func lap(_ stage: LoadStage) {
@@ -115,7 +133,9 @@ struct Load {
       try proceed(answer)
       for field in headers { try proceed(try session.header(field)) }
       try proceed(try session.endOfHeaders())
-      try proceed(try session.body(Correspondence.body))
+      for start in stride(from: 0, to: body.count, by: Self.chunkSize) {
+        try proceed(try session.body(body[start..<min(start + Self.chunkSize, body.count)]))
+      }
       lap(.content)
       try proceed(try session.endOfMessage().reply)
       lap(.eom)

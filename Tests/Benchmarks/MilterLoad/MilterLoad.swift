@@ -13,13 +13,15 @@ struct MilterLoad: ParsableCommand {
 
   /// What can be measured.
   enum Part: String, CaseIterable, ExpressibleByArgument {
-    case accepted, deferred, inet, growth, sessions, senders
+    case accepted, deferred, inet, growth, sessions, senders, attachments
   }
 
   @Option(help: "The release build of bmsd.") var bmsd = ".build/release/bmsd"
   @Option(help: "The milter that answers every step.") var noOp = ".build/bench/noop"
   @Option(help: "The milter that is silent until end of message.")
   var noReply = ".build/bench/noop-no-reply"
+  @Option(help: "The milter that answers every step and copies the body.")
+  var noCopy = ".build/bench/noop-copy"
   @Option(help: "Unbound, for the names of the senders.")
   var unbound = ".build/mta/unbound/usr/sbin/unbound"
   @Option(help: "Rounds; of most figures the median over them is told.") var rounds = 7
@@ -37,7 +39,8 @@ struct MilterLoad: ParsableCommand {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: false)
     defer { try? FileManager.default.removeItem(at: folder) }
     let bench = Bench(
-      bmsd: bmsd, noOp: noOp, noReply: noReply, unbound: unbound, rounds: max(rounds, 1),
+      bmsd: bmsd, noOp: noOp, noReply: noReply, noCopy: noCopy, unbound: unbound,
+      rounds: max(rounds, 1),
       messages: max(messages, 1), folder: folder,
       say: { FileHandle.standardError.write(Data("bench: \($0)\n".utf8)) })
     var results = Results()
@@ -52,6 +55,9 @@ struct MilterLoad: ParsableCommand {
         results.warmSenders = try bench.warmSenders(connections)
         results.coldSenders = try bench.coldSenders(connections)
         results.neighbours = try bench.neighbours()
+      case .attachments:
+        results.attachments = try bench.attachments(connections)
+        results.attachmentGrowth = try bench.attachmentGrowth(growth / 2)
       }
     }
     results.judge()

@@ -46,6 +46,27 @@ extension Results {
           value: Double(full.resident) / mebibyte, limit: 120))
     }
     judgeSenders()
+    judgeAttachments()
+  }
+
+  private mutating func judgeAttachments() {
+    for own in attachments where own.candidate == Bench.withDefang {
+      let other = attachments.first {
+        $0.candidate == Bench.copying && $0.connections == own.connections
+      }
+      guard let other else { continue }
+      let at = "at \(own.connections) connection\(own.connections == 1 ? "" : "s")"
+      targets.append(
+        Target(
+          what: "CPU a message of the mix \(at), to the copying no-op's",
+          value: own.ratio(to: other, \.processorTime), limit: 1.3))
+    }
+    if let first = attachmentGrowth.first, let last = attachmentGrowth.last {
+      targets.append(
+        Target(
+          what: "RSS after \(last.messages) messages of the mix to that after \(first.messages)",
+          value: Double(last.resident) / Double(max(first.resident, 1)), limit: 1.1))
+    }
   }
 
   private mutating func judgeSenders() {

@@ -40,9 +40,15 @@ extension Results {
     if !deferred.isEmpty { parts.append(Self.overview("Deferred mail, unix socket", deferred)) }
     if !warmSenders.isEmpty { parts.append(Self.overview("Known senders", warmSenders)) }
     if !coldSenders.isEmpty { parts.append(Self.overview("Unknown senders", coldSenders)) }
-    let all = accepted + deferred + inet + warmSenders + coldSenders
+    if !attachments.isEmpty {
+      parts.append(Self.overview("Mail of three sizes, attachments", attachments))
+    }
+    let all = accepted + deferred + inet + warmSenders + coldSenders + attachments
     if !all.isEmpty { parts.append(Self.waits("Waits in microseconds: p50/p99/max", all)) }
     if !growth.isEmpty { parts.append(Self.memory("messages", growth)) }
+    if !attachmentGrowth.isEmpty {
+      parts.append(Self.memory("messages of three sizes", attachmentGrowth))
+    }
     if !openSessions.isEmpty { parts.append(Self.memory("open sessions", openSessions)) }
     if !neighbours.isEmpty { parts.append(Self.waits(of: neighbours)) }
     parts.append(targetText)

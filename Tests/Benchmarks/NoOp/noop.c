@@ -3,11 +3,14 @@
  *
  * A milter that does nothing, as the yardstick for those that do something: it takes part in every
  * step and answers each with CONTINUE. Compiled with NO_REPLY it asks the MTA not to wait for any
- * answer before the end of message.
+ * answer before the end of message. Compiled with COPY it also keeps a copy of the body until the
+ * message ends, as whoever looks into a message must.
  *
  * Usage: noop unix:/path | inet:port@host */
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <libmilter/mfapi.h>
 
@@ -47,11 +50,56 @@ static sfsistat on_step(SMFICTX *context)
 	return ANSWER;
 }
 
+#ifdef COPY
+struct copy {
+	unsigned char *bytes;
+	size_t used, room;
+};
+
+static sfsistat on_body(SMFICTX *context, unsigned char *bytes, size_t count)
+{
+	struct copy *copy = smfi_getpriv(context);
+
+	if (copy == NULL && (copy = calloc(1, sizeof *copy)) != NULL)
+		smfi_setpriv(context, copy);
+	if (copy == NULL)
+		return SMFIS_TEMPFAIL;
+	if (copy->used + count > copy->room) {
+		size_t room = copy->used + count > 2 * copy->room ? copy->used + count : 2 * copy->room;
+		unsigned char *bigger = realloc(copy->bytes, room);
+
+		if (bigger == NULL)
+			return SMFIS_TEMPFAIL;
+		copy->bytes = bigger;
+		copy->room = room;
+	}
+	memcpy(copy->bytes + copy->used, bytes, count);
+	copy->used += count;
+	return ANSWER;
+}
+
+static void forget(SMFICTX *context)
+{
+	struct copy *copy = smfi_getpriv(context);
+
+	if (copy == NULL)
+		return;
+	free(copy->bytes);
+	free(copy);
+	smfi_setpriv(context, NULL);
+}
+#else
 static sfsistat on_body(SMFICTX *context, unsigned char *bytes, size_t count)
 {
 	(void)context, (void)bytes, (void)count;
 	return ANSWER;
 }
+
+static void forget(SMFICTX *context)
+{
+	(void)context;
+}
+#endif
 
 static sfsistat on_unknown(SMFICTX *context, const char *command)
 {
@@ -61,7 +109,7 @@ static sfsistat on_unknown(SMFICTX *context, const char *command)
 
 static sfsistat on_end(SMFICTX *context)
 {
-	(void)context;
+	forget(context);
 	return SMFIS_CONTINUE;
 }
 

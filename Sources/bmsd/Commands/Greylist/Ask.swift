@@ -14,7 +14,10 @@ extension GreylistCommand {
     @OptionGroup var config: ConfigFile
     @Flag(help: "Only those that have not passed yet.") var waiting = false
     @Flag(help: "Only those that passed.") var passed = false
-    @Option(help: ArgumentHelp("Only of this origin.", valueName: "ORIGIN")) var origin: String?
+    @Option(
+      help: ArgumentHelp(
+        "Only of this origin: a network, an address in it, or a domain.", valueName: "ORIGIN"))
+    var origin: String?
     @Option(help: ArgumentHelp("At most so many.", valueName: "N")) var limit = 100
     @Option(help: ArgumentHelp("Leave out the first so many.", valueName: "N")) var skip = 0
     @Flag(help: "One JSON object a triplet.") var json = false
@@ -122,15 +125,22 @@ extension GreylistCommand {
       defer { bar?.finish() }
       var count = 0
       var isBegun = json
-      try access.ask(.export) { row in
-        guard case .triplet(let triplet) = row else { return }
+      var page: [TripletRow] = []
+      repeat {
+        // Printed when all of it is here: who reads slowly keeps no daemon waiting.
+        let place = page.last?.place
+        page.removeAll(keepingCapacity: true)
+        try access.ask(.export(after: place)) { row in
+          if case .triplet(let triplet) = row { page.append(triplet) }
+        }
         if !isBegun { print(TripletCSV.header) }
         isBegun = true
-        print(json ? GreylistReport.json(triplet) : TripletCSV.line(triplet.record))
-        count += 1
+        for triplet in page {
+          print(json ? GreylistReport.json(triplet) : TripletCSV.line(triplet.record))
+        }
+        count += page.count
         bar?.show(count)
-      }
-      if !isBegun { print(TripletCSV.header) }
+      } while page.count == GreylistRequest.page
     }
   }
 }

@@ -37,7 +37,10 @@ extension GreylistCommand {
       discussion: "Exit status 1 when there are none.")
 
     @OptionGroup var config: ConfigFile
-    @Option(help: ArgumentHelp("Only of this origin; alone: all of it.", valueName: "ORIGIN"))
+    @Option(
+      help: ArgumentHelp(
+        "Only of this origin (a network, an address in it, or a domain); alone: all of it.",
+        valueName: "ORIGIN"))
     var origin: String?
     @Argument(help: ArgumentHelp("The sender.", valueName: "SENDER")) var sender: String?
     @Argument(help: ArgumentHelp("The recipient.", valueName: "RCPT")) var recipient: String?
@@ -87,9 +90,13 @@ extension GreylistCommand {
       let access = try DaemonAccess(config)
       try access.requireSoundFile()
       let keys = TripletKeys(access.configuration.settings(GreylistOptions.self))
-      let database = input.startsLikeDatabase ? try ancestor(keys) : nil
-      try Rights.becomeOwner(
-        ofFolderOf: access.configuration.settings(StoreOptions.self).path.path)
+      let store = access.configuration.settings(StoreOptions.self).path.path
+      // What a stranger wrote is not parsed with root's rights.
+      let isRootNoMore = try Rights.becomeOwner(ofFolderOf: store)
+      let isDatabase = input.startsLikeDatabase
+      let copy = isDatabase && isRootNoMore ? try DatabaseCopy(of: input, file, store) : nil
+      defer { copy?.remove() }
+      let database = isDatabase ? try ancestor(copy?.path ?? file, keys) : nil
       var taking = GreylistTaking(access, total: database?.count)
       defer { taking.bar.finish() }
       if let database {
@@ -125,12 +132,12 @@ extension GreylistCommand {
       }
     }
 
-    private func ancestor(_ keys: TripletKeys) throws -> AncestorGreylist {
+    private func ancestor(_ path: String, _ keys: TripletKeys) throws -> AncestorGreylist {
       guard file != "-" else {
         Terminal.error("bmsd: name the database; it cannot be read from standard input")
         throw ExitCode(EX_USAGE)
       }
-      return try naming { () throws(StoreTrouble) in try AncestorGreylist(path: file, keys: keys) }
+      return try naming { () throws(StoreTrouble) in try AncestorGreylist(path: path, keys: keys) }
     }
 
     /// Says that it is the imported file that is in trouble, not the greylist.

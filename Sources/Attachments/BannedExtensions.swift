@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import MIME
+
+/// The extensions of files that are not let in.
+package struct BannedExtensions: Sendable, Equatable {
+  /// The extensions in lower case without a dot before them.
+  package let extensions: Set<String>
+  private let hasDots: Bool
+
+  /// Takes a list as an administrator writes it: `exe`, `.EXE`, `tar.gz`.
+  package init(_ list: some Sequence<String>) {
+    extensions = Set(
+      list.map { String($0.lowercased().drop { $0 == "." || $0 == "*" || $0 == " " }) }
+        .filter { !$0.isEmpty })
+    hasDots = extensions.contains { $0.contains(".") }
+  }
+
+  /// The extension by which `name` is banned, nil when it is not.
+  package func extensionBanning(_ name: PartName) -> String? {
+    extensionBanning(name.text, isFileName: name.isFileName)
+  }
+
+  /// The extension by which a file called `text` is banned, nil when it is not.
+  ///
+  /// `isFileName` is false for a text that is no name of a file by itself, but could serve as one: a
+  /// Content-ID, a parameter of another meaning. Extensions that are also top-level domains ban only
+  /// file names, and not addresses and hosts that are used as such.
+  package func extensionBanning(_ text: String, isFileName: Bool) -> String? {
+    for form in FileName.forms(of: text) {
+      guard let found = banned(form) else { continue }
+      if Self.domains.contains(found), !isFileName || Self.isAddressOrHost(form) { continue }
+      return found
+    }
+    return nil
+  }
+
+  private func banned(_ name: String) -> String? {
+    guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) else { return nil }
+    let last = name[name.index(after: dot)...]
+    // White space before an extension does not hide it.
+    let word = String(last.drop { $0 == " " })
+    if extensions.contains(word) { return word }
+    // `name.{3050F4D8-...}`: Windows hides a class identifier and opens the file with the class.
+    if !extensions.isEmpty, Self.isClassIdentifier(word) { return "{}" }
+    return hasDots ? extensions.first { $0.contains(".") && name.hasSuffix("." + $0) } : nil
+  }
+
+  private static func isClassIdentifier(_ word: String) -> Bool {
+    word.utf8.count == 38 && word.hasPrefix("{") && word.hasSuffix("}")
+      && word.dropFirst().dropLast().allSatisfy { $0.isHexDigit || $0 == "-" }
+  }
+
+  /// `part1@example.com`, `www.example.com`.
+  private static func isAddressOrHost(_ name: String) -> Bool {
+    name.contains("@") || name.hasPrefix("www.")
+  }
+
+  /// Extensions that names of hosts have too.
+  private static let domains: Set<String> = [
+    "app", "cab", "com", "fm", "ins", "mov", "pl", "ps", "pub", "py", "sh", "zip",
+  ]
+}
+
+extension BannedExtensions {
+  /// What is banned where the configuration says nothing: the ancestor's list, and what Outlook and
+  /// Gmail do not let in.
+  package static let standard: [String] = """
+    ade adp apk app appcontent-ms appinstaller application appref-ms appx appxbundle asd asp
+    aspx asx bas bat bgi cab cdxml cer chm cmd cnt com cpl crt csh der diagcab diagcfg diagpkg
+    dll dmg ex ex_ exe fxp gadget grp hlp hpj hta htc img inf ins iso isp its jar jnlp js jse
+    ksh lib library-ms lnk mad maf mag mam maq mar mas mat mau mav maw mcf mda mdb mde mdt mdw
+    mdz mht mhtml mjs msc msh msh1 msh1xml msh2 msh2xml mshxml msi msix msixbundle msp mst msu
+    nsh ocx one onepkg ops osd pcd pif pl plg prf prg printerexport ps1 ps1xml ps2 ps2xml psc1
+    psc2 psd1 psdm1 pssc pst py pyc pyo pyw pyz pyzw reg scf scr sct search-ms
+    searchconnector-ms settingcontent-ms shb shs sys theme tmp udl url vb vbe vbp vbs vhd vhdx
+    vsmacros vsw vxd webpnp website wll ws wsb wsc wsf wsh xbap xll xnk
+    """.split { $0 == " " || $0 == "\n" }.map(String.init)
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import Archives
+package import MIME
+
+/// What counts as dangerous, and how far to look for it.
+package struct AttachmentRules: Sendable {
+  /// The extensions that are not let in.
+  package var banned: BannedExtensions
+  /// Whether names in archives count.
+  package var scansArchives = true
+  /// Whether messages in the message are looked into.
+  package var scansMessages = true
+  /// How far a message is looked into.
+  package var limits = MIMELimits()
+  /// How far an archive is looked into.
+  package var archiveLimits = ArchiveLimits()
+
+  /// Bans the extensions that are banned by default, unless told otherwise.
+  package init(banned: BannedExtensions = BannedExtensions(BannedExtensions.standard)) {
+    self.banned = banned
+  }
+}
+
+/// Why a part is dangerous.
+package enum AttachmentDanger: Sendable, Hashable {
+  /// A name that some mail program could use is banned by its extension.
+  case name(PartName, extension: String)
+  /// A member of the archive in the part is banned.
+  case member(path: String, extension: String)
+  /// A member whose name cannot be read.
+  case unreadableMember
+  /// What its name says is an archive cannot be opened.
+  case damagedArchive
+}
+
+/// A dangerous part.
+package struct AttachmentOffence: Sendable, Hashable {
+  /// The index of the part in its tree.
+  package let part: Int
+  /// Why it is dangerous.
+  package let danger: AttachmentDanger
+}
+
+/// What policy may want to know of a part besides.
+package enum AttachmentFact: Sendable, Hashable {
+  /// A finding of the parser, or of decoding.
+  case finding(PartFinding)
+  /// Something about the archive in it.
+  case archive(ArchiveProblem)
+}
+
+/// A message looked through: the names of every part in every reading, and of members of archives.
+package struct Inspection: Sendable {
+  /// A fact about one part.
+  package struct PartFact: Sendable, Hashable {
+    /// The index of the part in its tree.
+    package let part: Int
+    /// The fact.
+    package let fact: AttachmentFact
+  }
+
+  /// The dangerous parts, in the order of the message; a part can be dangerous for several reasons.
+  package private(set) var offences: [AttachmentOffence] = []
+  /// What else is remarkable.
+  package private(set) var facts: [PartFact] = []
+  /// The decoded size of each part whose content was looked at.
+  package private(set) var sizes: [Int: Int] = [:]
+  /// What is in the archive in a part.
+  package private(set) var archives: [Int: ArchiveListing] = [:]
+  /// How many bytes were decoded or looked at, those of archives `listingCost` times.
+  package private(set) var bytesRead = 0
+
+  /// What listing an archive costs for each byte, if decoding one costs 1.
+  package static let listingCost = 8
+
+  private var contents: [ContentKey: Content] = [:]
+  private var judgements: [PartName: NameJudgement] = [:]
+  private let mostBytes: Int
+  private var archiveLimits: ArchiveLimits
+
+  /// Looks through a message.
+  package init(_ tree: MIMETree, _ rules: AttachmentRules) {
+    mostBytes = rules.limits.work(forSize: tree.buffers.first?.count ?? 0)
+    archiveLimits = rules.archiveLimits
+    for part in tree.inOrder {
+      guard rules.scansMessages || !Self.isInMessage(part, tree) else { continue }
+      for finding in part.findings { note(.finding(finding), part) }
+      for name in part.names {
+        if let found = judgement(of: name, rules).banned {
+          offend(.name(name, extension: found), part)
+        }
+      }
+      if rules.scansArchives, part.holdsContent { lookInside(part, tree, rules) }
+    }
+  }
+
+  /// Whether nothing is dangerous.
+  package var isClean: Bool { offences.isEmpty }
+
+  private mutating func note(_ fact: AttachmentFact, _ part: MIMEPart) {
+    let fact = PartFact(part: part.id, fact: fact)
+    if facts.last != fact { facts.append(fact) }
+  }
+
+  private mutating func offend(_ danger: AttachmentDanger, _ part: MIMEPart) {
+    let offence = AttachmentOffence(part: part.id, danger: danger)
+    if offences.last != offence { offences.append(offence) }
+  }
+
+  private static func isInMessage(_ part: MIMEPart, _ tree: MIMETree) -> Bool {
+    var above = part.parent
+    while let id = above, let parent = tree[id] {
+      if parent.kind == .message { return true }
+      above = parent.parent
+    }
+    return false
+  }
+
+  /// Looks for an archive in the content of a part.
+  private mutating func lookInside(_ part: MIMEPart, _ tree: MIMETree, _ rules: AttachmentRules) {
+    guard let content = content(of: part, part.encoding, tree) else { return }
+    sizes[part.id] = content.size
+    var isNamedArchive = false
+    for name in part.names where judgement(of: name, rules).isArchive { isNamedArchive = true }
+    if content.mayBeArchive || isNamedArchive && !content.isBlank {
+      list(part, part.encoding, isNamedArchive, tree, rules)
+    }
+    guard content.hasDataBehindPadding else { return }
+    note(.finding(.ambiguous(.base64BehindPadding)), part)
+    // Programs that stop at the padding see other content, which may end where an archive ends.
+    list(part, .base64UpToPadding, false, tree, rules)
+  }
+
+  /// What is to be thought of a name; the readings of a part share theirs.
+  private mutating func judgement(of name: PartName, _ rules: AttachmentRules) -> NameJudgement {
+    if let known = judgements[name] { return known }
+    let judgement = NameJudgement(
+      banned: rules.banned.extensionBanning(name),
+      isArchive: FileName.forms(of: name.text).contains(where: ArchiveReader.isArchive(named:)))
+    judgements[name] = judgement
+    return judgement
+  }
+
+  /// Decodes the content of a part, once for all parts that have the same.
+  private mutating func content(
+    of part: MIMEPart, _ encoding: TransferEncoding, _ tree: MIMETree
+  ) -> Content? {
+    let key = ContentKey(buffer: part.buffer, body: part.body, encoding: encoding)
+    if let known = contents[key] { return known }
+    guard spend(part.body.count, part) else { return nil }
+    var sniffer = ArchiveSniffer()
+    var decoder = tree.decoder(of: part)
+    decoder.decode { piece in
+      sniffer.take(piece)
+      return true
+    }
+    let content = Content(
+      size: sniffer.count, mayBeArchive: sniffer.foundArchive, isBlank: !sniffer.hasContent,
+      hasDataBehindPadding: decoder.hasDataBehindPadding)
+    contents[key] = content
+    return content
+  }
+
+  /// Pays for looking at bytes; false, and a fact, when there has been enough.
+  private mutating func spend(_ bytes: Int, _ part: MIMEPart) -> Bool {
+    guard bytes <= mostBytes &- bytesRead else {
+      note(.finding(.notInspected(.work)), part)
+      return false
+    }
+    bytesRead &+= bytes
+    return true
+  }
+
+  private mutating func list(
+    _ part: MIMEPart, _ encoding: TransferEncoding, _ isNamedArchive: Bool, _ tree: MIMETree,
+    _ rules: AttachmentRules
+  ) {
+    guard let listing = listing(of: part, encoding, tree, rules),
+      listing.isArchive || isNamedArchive
+    else { return }
+    archives[part.id] = listing
+    for member in listing.members {
+      // Directories are no files, whatever they are called.
+      guard member.path.last != UInt8(ascii: "/") else { continue }
+      let text = member.text
+      if let found = rules.banned.extensionBanning(text, isFileName: true) {
+        offend(.member(path: text, extension: found), part)
+      }
+    }
+    if listing.problems.contains(.unreadableName) { offend(.unreadableMember, part) }
+    if listing.problems.contains(.damaged), isNamedArchive { offend(.damagedArchive, part) }
+    for problem in ArchiveProblem.allCases where listing.problems.contains(problem) {
+      note(.archive(problem), part)
+    }
+  }
+
+  /// What is in the archive in a part; nil, and a fact, where a limit forbids to look.
+  private mutating func listing(
+    of part: MIMEPart, _ encoding: TransferEncoding, _ tree: MIMETree, _ rules: AttachmentRules
+  ) -> ArchiveListing? {
+    let key = ContentKey(buffer: part.buffer, body: part.body, encoding: encoding)
+    if let known = contents[key]?.listing { return known }
+    guard archiveLimits.entries > 0 else {
+      note(.archive(.tooManyEntries), part)
+      return nil
+    }
+    let cost = part.body.count.multipliedReportingOverflow(by: Self.listingCost)
+    guard spend(cost.overflow ? Int.max : cost.partialValue, part) else { return nil }
+    var decoder = ContentDecoder(tree.buffer(of: part), part.body, encoding)
+    guard let content = decoder.content(limit: rules.limits.decodedBytes) else {
+      note(.finding(.notInspected(.decoded)), part)
+      return nil
+    }
+    let listing = ArchiveReader.list(content, limits: archiveLimits)
+    archiveLimits.entries &-= listing.members.count
+    archiveLimits.bytes &-= listing.unpackedBytes
+    contents[key, default: Content()].listing = listing
+    return listing
+  }
+}
+
+/// What a name says.
+private struct NameJudgement {
+  /// The extension by which it is banned.
+  var banned: String?
+  /// Whether it is that of an archive.
+  var isArchive: Bool
+}
+
+/// The encoded bytes that parts of several readings can share.
+private struct ContentKey: Hashable {
+  var buffer: Int
+  var body: Range<Int>
+  var encoding: TransferEncoding
+}
+
+/// What was found in content.
+private struct Content {
+  var size = 0
+  var mayBeArchive = false
+  var isBlank = true
+  var hasDataBehindPadding = false
+  var listing: ArchiveListing?
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+package import MIME
+package import Mail
+
+/// Why a message could not be made clean.
+package enum SurgeryFailure: Error, Equatable {
+  /// Something dangerous is still there after all that could be cut was.
+  case stillDangerous(AttachmentOffence?)
+}
+
+/// Takes dangerous parts out of a message and leaves every other byte as it is.
+///
+/// What is cut is put to the same judgement again, in every reading of the new message: the result
+/// holds nothing that was to go, or there is none.
+package struct Surgery {
+  /// What becomes of one part.
+  package enum Treatment: Sendable, Equatable {
+    /// A notice takes its place.
+    case replace(Notice)
+    /// It goes with its delimiter; where nothing would be left, an empty text takes its place.
+    case remove
+  }
+
+  /// A part that was taken out.
+  package struct Removed: Sendable {
+    /// The part, in the tree of the original message or, for `round` above 0, in that of the message
+    /// as it was after the rounds before.
+    package let part: MIMEPart
+    /// How often the message had been cut before.
+    package let round: Int
+    /// The content, decoded.
+    package let content: [UInt8]
+  }
+
+  /// The message without what was dangerous.
+  package struct Result: Sendable {
+    /// The whole message.
+    package let message: [UInt8]
+    /// What was taken out, in the order of the message.
+    package let removed: [Removed]
+    /// The changes that bring the header from the original to the new message.
+    package let headerEdits: [Edit]
+    /// The new body, nil when it is the old one.
+    package let body: [UInt8]?
+  }
+
+  /// Says which parts must not stay, by their index; looked at for the original and for each result.
+  package typealias Judge = (MIMETree, Inspection) -> [Int]
+
+  private let rules: AttachmentRules
+  private let judge: Judge
+  private let treat: (MIMETree, MIMEPart) -> Treatment
+
+  /// Surgery by the judgement of `judge`; `treat` says what becomes of each part that is cut, which
+  /// can be one that holds a dangerous part.
+  package init(
+    _ rules: AttachmentRules,
+    judge: @escaping Judge = { _, inspection in inspection.offences.map(\.part) },
+    treat: @escaping (MIMETree, MIMEPart) -> Treatment
+  ) {
+    self.rules = rules
+    self.judge = judge
+    self.treat = treat
+  }
+
+  /// How often a message is cut before it is given up. Most need one cut; a message that one reading
+  /// makes dangerous by what is left of another needs more.
+  private static let mostRounds = 8
+  /// From this round on, what holds the dangerous part is cut, one level further out each time.
+  private static let patientRounds = 3
+
+  /// The message without what is to go; nil when nothing is.
+  ///
+  /// - Throws: `SurgeryFailure` when something dangerous would be left.
+  package func operate(on message: [UInt8]) throws(SurgeryFailure) -> Result? {
+    var current = message
+    var removed: [Removed] = []
+    for round in 0...Self.mostRounds {
+      let tree = MIMETree(current, limits: rules.limits)
+      let inspection = Inspection(tree, rules)
+      let doomed = Set(judge(tree, inspection))
+      if doomed.isEmpty {
+        return round == 0 ? nil : result(from: message, to: current, tree, removed)
+      }
+      guard round < Self.mostRounds else {
+        throw .stillDangerous(inspection.offences.first { doomed.contains($0.part) })
+      }
+      let targets = targets(doomed, tree, round)
+      guard let (next, cut) = cut(targets, tree) else {
+        throw .stillDangerous(inspection.offences.first { doomed.contains($0.part) })
+      }
+      removed += cut.map { part in
+        var decoder = tree.decoder(of: part)
+        let content = decoder.content(limit: Int.max) ?? []
+        return Removed(part: part, round: round, content: content)
+      }
+      current = next
+    }
+    return nil
+  }
+
+  /// The parts to cut: the doomed ones that are in no other doomed one; later what holds them.
+  private func targets(_ doomed: Set<Int>, _ tree: MIMETree, _ round: Int) -> [MIMEPart] {
+    var chosen: Set<Int> = []
+    for id in doomed {
+      var target = tree[id]
+      var levels = max(0, round - Self.patientRounds + 1)
+      if round == Self.mostRounds - 1 { levels = Int.max }
+      while levels > 0 || target.map({ isUncuttable($0, tree) }) == true,
+        let parent = target?.parent
+      {
+        target = tree[parent]
+        levels -= 1
+      }
+      if let target { chosen.insert(target.id) }
+    }
+    return tree.inOrder.filter { part in
+      guard chosen.contains(part.id) else { return false }
+      var above = part.parent
+      while let id = above, let parent = tree[id] {
+        if chosen.contains(id) { return false }
+        above = parent.parent
+      }
+      return true
+    }
+  }
+
+  /// Whether the part lies in text that cannot be put back as it was.
+  private func isUncuttable(_ part: MIMEPart, _ tree: MIMETree) -> Bool {
+    tree.sources.indices.contains(part.buffer) && tree.sources[part.buffer]?.charset != nil
+  }
+
+  /// The message without the parts, and those that were cut: of parts that overlap only the first
+  /// is. Nil when that cannot be written.
+  private func cut(
+    _ parts: [MIMEPart], _ tree: MIMETree
+  ) -> (message: [UInt8], parts: [MIMEPart])? {
+    let lineEnd = Self.lineEnd(of: tree)
+    var spliced = SplicedTree(tree, lineEnd: lineEnd)
+    let planner = CutPlanner(tree: tree, lineEnd: lineEnd)
+    var removedIDs: Set<Int> = []
+    var taken: [MIMEPart] = []
+    for part in parts {
+      let treatment = treat(tree, part)
+      var splice = planner.splice(for: part, treatment, removed: removedIDs)
+      splice.range = splice.range.clamped(to: 0..<tree.buffer(of: part).count)
+      guard spliced.add(splice) else { continue }
+      if treatment == .remove, splice.bytes.isEmpty { removedIDs.insert(part.id) }
+      taken.append(part)
+    }
+    return spliced.message().map { ($0, taken) }
+  }
+
+  /// The line end that the message has most.
+  static func lineEnd(of tree: MIMETree) -> [UInt8] {
+    guard let message = tree.buffers.first?.bytes, let feed = message.firstIndex(of: 0x0A) else {
+      return [0x0D, 0x0A]
+    }
+    return feed > 0 && message[feed - 1] == 0x0D ? [0x0D, 0x0A] : [0x0A]
+  }
+
+  private func result(
+    from original: [UInt8], to message: [UInt8], _ tree: MIMETree, _ removed: [Removed]
+  ) -> Result {
+    let before = MIMETree.split(original)
+    let after = MIMETree.split(message)
+    let bodyBefore = original[before.bodyStart...]
+    let bodyAfter = message[after.bodyStart...]
+    return Result(
+      message: message, removed: removed,
+      headerEdits: HeaderDifference(
+        from: MessageBytes(original), before.header, to: MessageBytes(message), after.header
+      ).edits,
+      body: bodyBefore == bodyAfter ? nil : Array(bodyAfter))
+  }
+}

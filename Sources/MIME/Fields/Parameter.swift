@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+/// One parameter as written, before RFC 2231 joins pieces.
+struct RawParameter: Equatable {
+  /// The name in lower case without `*`; empty for a value that stands without a name.
+  var name: String
+  /// The number of the piece in `name*1`, nil without one.
+  var section: Int?
+  /// Whether the value is percent-encoded: `name*`, `name*1*`.
+  var isExtended = false
+  /// What mail programs can make of the value, the reading of RFC 2045 first; never empty.
+  var values: [[UInt8]]
+}
+
+/// The value of a field of MIME: a word and parameters (RFC 2045 §5.1), read as broadly as the
+/// broadest mail program does.
+///
+///     multipart/mixed; boundary="=_1"; name*0*=utf-8''a%2E; name*1=exe
+struct ParameterizedValue: Equatable {
+  /// The word before the first parameter, in lower case: `multipart/mixed`.
+  var word: String
+  /// The parameters in the order they stand.
+  var parameters: [RawParameter] = []
+  /// Whether some were left out because there are too many.
+  var isOverLimit = false
+
+  /// Reads an unfolded value; at most `limit` parameters.
+  init(_ value: ArraySlice<UInt8>, limit: Int) {
+    var scanner = ParameterScanner(value)
+    word = scanner.word()
+    while let parameter = scanner.next() {
+      guard parameters.count < limit else {
+        isOverLimit = true
+        return
+      }
+      parameters.append(parameter)
+    }
+  }
+}
+
+/// Takes a value apart from left to right; every byte is looked at a bounded number of times.
+private struct ParameterScanner {
+  private var rest: ArraySlice<UInt8>
+  /// Whether a comment was not closed: from there on a parenthesis is text. Looking for the end of
+  /// each would be quadratic.
+  private var hasOpenComment = false
+
+  init(_ value: ArraySlice<UInt8>) { rest = value }
+
+  private static let quote = UInt8(ascii: "\"")
+  private static let semicolon = UInt8(ascii: ";")
+  private static let equals = UInt8(ascii: "=")
+
+  /// The word at the start. It ends at white space too: `multipart/mixed boundary=x` has one
+  /// parameter for some programs.
+  mutating func word() -> String {
+    skipSpaceAndComments()
+    var bytes: [UInt8] = []
+    while let byte = rest.first, byte != Self.semicolon {
+      if byte.isSpace || byte == UInt8(ascii: "(") {
+        let before = rest.startIndex
+        skipSpaceAndComments()
+        // White space around the slash belongs to the type.
+        let isAtSlash = rest.first == UInt8(ascii: "/") || bytes.last == UInt8(ascii: "/")
+        if isAtSlash, rest.startIndex > before { continue }
+        break
+      }
+      // `boundary=x` in the place of the type is a parameter.
+      if byte == Self.equals { break }
+      rest = rest.dropFirst()
+      if byte != Self.quote, byte > 0x20 { bytes.append(byte.lowercasedASCII) }
+      if bytes.count > 256 { break }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// The next parameter, nil at the end.
+  mutating func next() -> RawParameter? {
+    while true {
+      skipSpaceAndComments()
+      guard rest.first == Self.semicolon else { break }
+      rest = rest.dropFirst()
+    }
+    guard !rest.isEmpty else { return nil }
+    let start = rest
+    let name = rest.prefix {
+      $0 != Self.equals && $0 != Self.semicolon && $0 != Self.quote && !$0.isSpace
+    }
+    rest = rest[name.endIndex...]
+    skipSpaceAndComments()
+    guard rest.first == Self.equals else {
+      // No name: what stands up to the next semicolon is a value.
+      rest = start
+      return RawParameter(name: "", values: value())
+    }
+    rest = rest.dropFirst().drop(while: \.isSpace)
+    var parameter = Self.named(name)
+    parameter.values = value()
+    return parameter
+  }
+
+  // RFC 2231 §7: attribute [section] ["*"] with section := "*" 1*DIGIT.
+  /// The parameter of a name with its asterisks, without a value yet.
+  private static func named(_ name: ArraySlice<UInt8>) -> RawParameter {
+    let pieces = name.split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false)
+    let base = pieces.first.map { String(decoding: $0.map(\.lowercasedASCII), as: UTF8.self) } ?? ""
+    var parameter = RawParameter(name: base, values: [])
+    guard pieces.count > 1 else { return parameter }
+    // At most nine digits: no program reads a name in more pieces.
+    if let digits = pieces.dropFirst().first, !digits.isEmpty, digits.count <= 9 {
+      parameter.section = Int(String(decoding: digits, as: UTF8.self))
+    }
+    parameter.isExtended = pieces.last?.isEmpty == true
+    return parameter
+  }
+
+  /// What can be made of the value at the start; goes on behind it.
+  private mutating func value() -> [[UInt8]] {
+    guard rest.first == Self.quote else { return plainValue() }
+    return quotedValue()
+  }
+
+  private mutating func plainValue() -> [[UInt8]] {
+    let whole = rest.prefix { $0 != Self.semicolon }
+    rest = rest[whole.endIndex...]
+    let trimmed = whole.trimmed
+    let token = trimmed.prefix { !$0.isSpace && $0 != UInt8(ascii: "(") }
+    var values = [Array(token)]
+    if token.count != trimmed.count {
+      values.append(Array(trimmed))
+      values.append(Array(Self.withoutComments(trimmed).trimmed))
+    }
+    // A comment before the value is no value.
+    if token.isEmpty, values.count > 1 { values = values.dropFirst().reversed() }
+    return values
+  }
+
+  // RFC 822 §3.3: quoted-string = DQUOTE *(qtext / quoted-pair) DQUOTE.
+  private mutating func quotedValue() -> [[UInt8]] {
+    var text: [UInt8] = []
+    var index = rest.index(after: rest.startIndex)
+    var isEscaped = false
+    var hasEscapes = false
+    var isClosed = false
+    while index < rest.endIndex {
+      let byte = rest[index]
+      index &+= 1
+      if isEscaped {
+        text.append(byte)
+        isEscaped = false
+      } else if byte == UInt8(ascii: "\\") {
+        isEscaped = true
+        hasEscapes = true
+      } else if byte == Self.quote {
+        isClosed = true
+        break
+      } else {
+        text.append(byte)
+      }
+    }
+    let quoted = rest[..<index]
+    let behind = rest[index...].prefix { $0 != Self.semicolon }
+    rest = rest[behind.endIndex...]
+    var values = [text]
+    if hasEscapes {
+      // A path of another system: the backslashes are its own.
+      values.append(Array(quoted.dropFirst().dropLast(isClosed ? 1 : 0)))
+    }
+    if behind.contains(where: { !$0.isSpace }) {
+      // Text behind the quote: ignored, or taken as part of the value, or ending where it likes.
+      values.append(Array((quoted + behind).filter { $0 != Self.quote }.trimmed))
+      values.append(Array((quoted + behind).trimmed))
+    }
+    if let early = quoted.firstIndex(of: Self.semicolon) {
+      // Programs that look for the semicolon first.
+      values.append(Array(quoted[..<early].filter { $0 != Self.quote }.trimmed))
+    }
+    return values
+  }
+
+  private mutating func skipSpaceAndComments() {
+    while let byte = rest.first {
+      if byte.isSpace {
+        rest = rest.dropFirst()
+      } else if byte == UInt8(ascii: "("), !hasOpenComment {
+        guard let end = Self.endOfComment(rest) else {
+          hasOpenComment = true
+          return
+        }
+        rest = rest[end...]
+      } else {
+        return
+      }
+    }
+  }
+
+  /// Where the comment at the start ends, nil when it is not closed; comments nest.
+  private static func endOfComment(_ text: ArraySlice<UInt8>) -> Int? {
+    var depth = 0
+    var isEscaped = false
+    for (index, byte) in zip(text.indices, text) {
+      if isEscaped {
+        isEscaped = false
+      } else if byte == UInt8(ascii: "\\") {
+        isEscaped = true
+      } else if byte == UInt8(ascii: "(") {
+        depth &+= 1
+      } else if byte == UInt8(ascii: ")") {
+        depth &-= 1
+        if depth == 0 { return index &+ 1 }
+      }
+    }
+    return nil
+  }
+
+  private static func withoutComments(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+    var kept: [UInt8] = []
+    var depth = 0
+    for byte in text {
+      if byte == UInt8(ascii: "(") {
+        depth &+= 1
+      } else if byte == UInt8(ascii: ")"), depth > 0 {
+        depth &-= 1
+      } else if depth == 0 {
+        kept.append(byte)
+      }
+    }
+    return kept[...]
+  }
+}
+
+extension Collection where Element == UInt8, SubSequence == ArraySlice<UInt8> {
+  /// The bytes without white space around them.
+  var trimmed: ArraySlice<UInt8> {
+    var text = self[...]
+    while text.first?.isSpace == true { text = text.dropFirst() }
+    while text.last?.isSpace == true { text = text.dropLast() }
+    return text
+  }
+}

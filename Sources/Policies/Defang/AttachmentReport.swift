@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Archives
+internal import Attachments
+internal import MIME
+internal import Mail
+
+/// What was found in a message, by what is done about it, and in words.
+struct AttachmentReport {
+  /// The parts that must not stay as they are.
+  private(set) var doomed: [Int] = []
+  /// What is dangerous, whether it goes or stays.
+  private(set) var dangers: [String] = []
+  /// Dangerous parts that stay because they are signed.
+  private(set) var keptSigned: [String] = []
+  private(set) var encrypted: [String] = []
+  private(set) var uninspected: [String] = []
+  private(set) var ambiguous: [String] = []
+
+  init(_ tree: MIMETree, _ inspection: Inspection, _ rules: DefangRules) {
+    for offence in inspection.offences {
+      guard let part = tree[offence.part] else { continue }
+      let text = Self.text(offence.danger)
+      if rules.keepsSigned, Self.isSigned(part, tree) {
+        if !keptSigned.contains(text) { keptSigned.append(text) }
+        continue
+      }
+      // One file has often the same name in two fields.
+      if dangers.last != text { dangers.append(text) }
+      doomed.append(offence.part)
+    }
+    for fact in inspection.facts {
+      guard let part = tree[fact.part] else { continue }
+      let place = "part \(part.number)"
+      switch fact.fact {
+      case .archive(.encrypted):
+        encrypted.append(place)
+        if rules.encrypted == .defang { doomed.append(part.id) }
+      case .archive(.damaged), .archive(.unreadableName):
+        // Dangerous where a program would open it; else no archive that anybody can use.
+        break
+      case .archive(let problem):
+        uninspected.append("\(place), archive: \(problem.rawValue)")
+        if rules.uninspected == .defang { doomed.append(part.id) }
+      case .finding(.notInspected(let limit)):
+        uninspected.append("\(place), limit: \(limit.rawValue)")
+        if rules.uninspected == .defang { doomed.append(part.id) }
+      case .finding(.partialMessage), .finding(.externalBody):
+        uninspected.append("\(place), \(fact.fact.words)")
+        if rules.uninspected == .defang { doomed.append(part.id) }
+      case .finding(.ambiguous(let ambiguity)):
+        if !ambiguous.contains(ambiguity.rawValue) { ambiguous.append(ambiguity.rawValue) }
+      case .finding(.missingEnd): break
+      }
+    }
+  }
+
+  /// Why a part is dangerous, in words: `setup.exe: .exe`.
+  static func text(_ danger: AttachmentDanger) -> String {
+    switch danger {
+    case .name(let name, let banned): "\(shown(name.text)): .\(banned)"
+    case .member(let path, let banned): "\(shown(path)) in an archive: .\(banned)"
+    case .unreadableMember: "a name in an archive that cannot be read"
+    case .damagedArchive: "an archive that cannot be opened"
+    }
+  }
+
+  /// A name of an attacker's choice for a line of text: visible, and not long.
+  static func shown(_ name: String) -> String {
+    let text = MailText(String(name.prefix(longestName))).description
+    return name.count > longestName ? text + "..." : text
+  }
+
+  private static let longestName = 120
+
+  /// Whether S/MIME or PGP vouches for the part.
+  private static func isSigned(_ part: MIMEPart, _ tree: MIMETree) -> Bool {
+    var next: MIMEPart? = part
+    while let part = next {
+      if ["multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime"]
+        .contains(part.type.name)
+      {
+        return true
+      }
+      next = part.parent.flatMap { tree[$0] }
+    }
+    return false
+  }
+}
+
+extension AttachmentFact {
+  /// For people.
+  fileprivate var words: String {
+    switch self {
+    case .finding(let finding): finding.description
+    case .archive(let problem): "archive: \(problem.rawValue)"
+    }
+  }
+}
+
+/// How `[defang]` judges what was found.
+struct DefangRules: Sendable {
+  var attachments: AttachmentRules
+  var keepsSigned: Bool
+  var encrypted: DefangOptions.Measure
+  var uninspected: DefangOptions.Measure
+  var ambiguous: DefangOptions.Tolerance
+}

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+internal import Archives
+internal import Attachments
+package import Configuration
+internal import Environment
+internal import MIME
+internal import Mail
+package import Milter
+package import Policy
+
+/// Looks through every attachment, in every reading that a mail program could have of the message,
+/// and takes out what is dangerous.
+///
+/// Late in the pipeline: who is refused anyway need not be looked into. No allow-list ends it, since
+/// a friend's computer sends the same worms as a stranger's.
+package struct Defang: PolicyModule {
+  package typealias Options = DefangOptions
+
+  package static var reasons: [String: String] { DefangCode.sentences }
+  package static var needs: [any Fact.Type] { [ClientClassFact.self] }
+  package static var reads: [any Fact.Type] { [ProvenDomainsFact.self] }
+  package static var edits: Actions { [.addHeaders, .changeHeaders, .replaceBody] }
+  package static var yieldsToAccept: Bool { false }
+  package static var isProtective: Bool { true }
+  package static var needsStore: Bool { true }
+  package static var remedy: Remedy { .configuration }
+
+  let direction: Options.Direction
+  let action: Options.Action
+  let rules: DefangRules
+  /// Addresses and domains in lower case.
+  let rejectVirusFrom: Set<MailText>
+  let skipFrom: AddressSet
+  let skipTo: AddressSet
+  let notice: NoticeTemplate
+
+  package init(_ settings: Settings<Options>, _ services: Services) throws(SetupError) {
+    direction = settings.direction
+    action = settings.action
+    rejectVirusFrom = Set(
+      settings.rejectVirusFrom.items.map { item in
+        MailText(item.hasPrefix("@") ? String(item.dropFirst()) : item).lowercased
+      })
+    skipFrom = settings.skipFrom
+    skipTo = settings.skipTo
+    rules = DefangRules(
+      attachments: try Self.attachmentRules(settings), keepsSigned: settings.signed == .keep,
+      encrypted: settings.encrypted, uninspected: settings.uninspected,
+      ambiguous: settings.ambiguous)
+    notice = try Self.notice(settings.notice, services.files)
+  }
+
+  package func makeSession() -> Session { Session(module: self) }
+
+  package final class Session: ContentStage {
+    let module: Defang
+    init(module: Defang) { self.module = module }
+
+    package func wantsContent(_ t: Transaction) -> Bool { module.reasonToSkip(t) == nil }
+
+    package func message(_ t: Transaction) -> Verdict {
+      if let reason = module.reasonToSkip(t) {
+        t.note(reason)
+        return .proceed
+      }
+      switch t.content {
+      case .whole(let message): return module.operate(on: message, t)
+      case .tooLarge: return module.meetTooLarge(t)
+      case nil: return .proceed
+      }
+    }
+  }
+
+  // MARK: set-up
+
+  private static func attachmentRules(
+    _ settings: Settings<Options>
+  ) throws(SetupError) -> AttachmentRules {
+    var extensions: Set<String> = []
+    var exceptions: Set<String> = []
+    for item in settings.bannedExtensions.items.map({ $0.lowercased() }) {
+      if item == "default" {
+        extensions.formUnion(BannedExtensions.standard)
+      } else if item.hasPrefix("-") {
+        exceptions.insert(String(item.dropFirst().drop { $0 == "." }))
+      } else {
+        extensions.insert(String(item.drop { $0 == "." || $0 == "*" }))
+      }
+    }
+    for word in extensions.union(exceptions) where !isExtension(word) {
+      throw SetupError(
+        option: "defang.banned_exts",
+        "\"\(word)\" is no extension of a file; write exe, or -exe to take it off the default list")
+    }
+    var rules = AttachmentRules(banned: BannedExtensions(extensions.subtracting(exceptions)))
+    rules.scansArchives = settings.scanArchives
+    rules.scansMessages = settings.scanMessages
+    rules.limits.depth = settings.maximumDepth
+    rules.limits.parts = settings.maximumParts
+    rules.limits.headerBytes = settings.maximumHeader.bytes
+    rules.limits.namesPerPart = settings.maximumNames
+    rules.limits.decodedBytes = settings.maximumDecoded.bytes
+    rules.archiveLimits.entries = settings.archiveEntries
+    rules.archiveLimits.depth = settings.archiveDepth
+    rules.archiveLimits.ratio = settings.archiveRatio
+    rules.archiveLimits.bytes = settings.maximumDecoded.bytes
+    return rules
+  }
+
+  private static func isExtension(_ word: String) -> Bool {
+    !word.isEmpty && word.utf8.count <= 40
+      && word.allSatisfy { $0.isLetter || $0.isNumber || "-_.+{}".contains($0) }
+  }
+
+  private static func notice(
+    _ file: FilePath, _ files: any FileSource
+  ) throws(SetupError) -> NoticeTemplate {
+    var text = NoticeTemplate.standard
+    if !file.isEmpty {
+      do {
+        text = String(decoding: try files.read(file.path), as: UTF8.self)
+      } catch {
+        // The usual place is looked at whether or not somebody put a text there.
+        guard file.path == Options.noticePath, "\(error)".hasPrefix("No such file") else {
+          throw SetupError(option: "defang.notice", "\(file.path): \(error)")
+        }
+      }
+    }
+    do {
+      return try NoticeTemplate(text)
+    } catch {
+      throw SetupError(
+        option: "defang.notice", "\(file.path), line \(error.line): \(error.message)")
+    }
+  }
+
+  // MARK: whose mail
+
+  /// Why this message is none of our business; nil when it is.
+  func reasonToSkip(_ t: Transaction) -> String? {
+    guard let client = t[ClientClassFact.self] else { return "nothing is known of the client" }
+    let isOutgoing = client.isInternal || client.isLoopback
+    switch direction {
+    case .incoming where isOutgoing: return "outgoing mail"
+    case .outgoing where !isOutgoing: return "incoming mail"
+    default: break
+    }
+    if !t.recipients.isEmpty, t.recipients.allSatisfy({ skipTo.contains($0.mailbox) }) {
+      return "all recipients are in skip_to"
+    }
+    if let sender = t.sender?.mailbox, skipFrom.contains(sender) {
+      let isProved =
+        isOutgoing
+        || sender.domain.map { t[ProvenDomainsFact.self]?.contains($0.lowercased) == true } == true
+      if isProved { return "the sender is in skip_from" }
+    }
+    return nil
+  }
+
+  // MARK: what is done
+
+  private func operate(on message: [UInt8], _ t: Transaction) -> Verdict {
+    var report: AttachmentReport?
+    var inspection: Inspection?
+    let surgery = Surgery(
+      rules.attachments,
+      judge: { tree, found in
+        inspection = found
+        let judged = AttachmentReport(tree, found, rules)
+        if report == nil {
+          report = judged
+          // What is refused or kept as a whole is not cut.
+          if !isCut(judged, t) { return [] }
+        }
+        return judged.doomed
+      },
+      treat: { tree, part in
+        guard action == .replace else { return .remove }
+        return .replace(notice(for: part, tree, inspection, t))
+      })
+    let result: Surgery.Result?
+    do {
+      result = try surgery.operate(on: message)
+    } catch {
+      return .refuse(
+        .transient(3, 0, "Temporary trouble on our side, please try again later"),
+        reason(.notClean, report?.dangers ?? []))
+    }
+    guard let report else { return .proceed }
+    tag(report, t)
+    if let refusal = refusal(report, t) { return refusal }
+    if let result {
+      apply(result, report, t)
+      return .proceed
+    }
+    guard !report.doomed.isEmpty else { return .proceed }
+    return verdict(report, t)
+  }
+
+  /// Whether dangerous parts are cut out, and the message goes on.
+  private func isCut(_ report: AttachmentReport, _ t: Transaction) -> Bool {
+    (action == .replace || action == .remove) && refusal(report, t) == nil
+  }
+
+  /// A refusal that comes before any cut.
+  private func refusal(_ report: AttachmentReport, _ t: Transaction) -> Verdict? {
+    if !report.dangers.isEmpty, isRefusedAnyway(t) {
+      return refuse(report, option: "reject_virus_from")
+    }
+    if rules.encrypted == .reject, !report.encrypted.isEmpty {
+      return .refuse(
+        .permanent(7, 1, "Encrypted archives are not accepted here"),
+        reason(.encrypted, report.encrypted, option: "encrypted"))
+    }
+    if rules.uninspected == .reject, !report.uninspected.isEmpty {
+      return .refuse(
+        .permanent(code: 54, 6, 0, "Part of the message cannot be inspected"),
+        reason(.uninspected, report.uninspected, option: "uninspected"))
+    }
+    if rules.ambiguous == .reject, !report.ambiguous.isEmpty {
+      return .refuse(
+        .permanent(
+          code: 54, 6, 0, "The message is malformed: mail programs can read it differently"),
+        reason(.ambiguous, report.ambiguous, option: "ambiguous"))
+    }
+    return nil
+  }
+
+  private func isRefusedAnyway(_ t: Transaction) -> Bool {
+    guard !rejectVirusFrom.isEmpty, let sender = t.sender?.mailbox,
+      let domain = sender.domain?.lowercased
+    else { return false }
+    let address = MailText(sender.localPart.lowercased.bytes + [0x40] + domain.bytes)
+    return rejectVirusFrom.contains(domain) || rejectVirusFrom.contains(address)
+  }
+
+  private func refuse(_ report: AttachmentReport, option: String) -> Verdict {
+    .refuse(
+      .permanent(
+        7, 1, "Attachments of this kind are not accepted here: \(report.summary.inASCII)"),
+      reason(.dangerous, report.summaries, option: option))
+  }
+
+  /// What becomes of a message with a dangerous part where parts are not cut.
+  private func verdict(_ report: AttachmentReport, _ t: Transaction) -> Verdict {
+    let reason = reason(.dangerous, report.summaries, option: "action")
+    switch action {
+    case .reject: return refuse(report, option: "action")
+    case .discard: return .discard(reason)
+    case .hold: return .hold(reason)
+    case .quarantine:
+      t.keepOriginal(KeptOriginal(reason))
+      return .quarantine(reason)
+    case .replace, .remove, .tag: return .proceed
+    }
+  }
+
+  private func meetTooLarge(_ t: Transaction) -> Verdict {
+    let size = "\(t.size) bytes"
+    guard rules.uninspected == .tag else {
+      return .refuse(
+        .permanent(code: 52, 3, 4, "The message is too large to be inspected"),
+        reason(.tooLarge, [size], option: "uninspected"))
+    }
+    t.note("too large to be looked into: \(size)")
+    t.add(.addHeader(name: Self.fieldName, value: MailText("uninspected; too large")))
+    return .proceed
+  }
+
+  private func reason(_ code: DefangCode, _ details: [String], option: String? = nil) -> Reason {
+    Reason(
+      module: Options.name, code: code.rawValue, detail: details.listed,
+      option: option.map { "\(Options.name).\($0)" })
+  }
+
+  // MARK: what changes
+
+  /// The field that says what was found where nothing was taken out.
+  static let fieldName = "X-BMS-Attachment"
+
+  private func tag(_ report: AttachmentReport, _ t: Transaction) {
+    var tags: [String] = []
+    if action == .tag { tags += report.dangers.map { "dangerous; \($0)" } }
+    tags += report.keptSigned.map { "dangerous but signed; \($0)" }
+    if rules.encrypted == .tag { tags += report.encrypted.map { "encrypted; \($0)" } }
+    if rules.uninspected == .tag { tags += report.uninspected.map { "uninspected; \($0)" } }
+    if rules.ambiguous == .tag, !report.ambiguous.isEmpty {
+      tags.append("ambiguous; \(report.ambiguous.joined(separator: ", "))")
+    }
+    guard !tags.isEmpty else { return }
+    t.note(tags.listed)
+    for tag in tags.prefix(Self.mostFields) {
+      t.add(.addHeader(name: Self.fieldName, value: MailText(tag.inASCII)))
+    }
+  }
+
+  /// The most fields that one message gets.
+  private static let mostFields = 10
+
+  private func apply(_ result: Surgery.Result, _ report: AttachmentReport, _ t: Transaction) {
+    for edit in result.headerEdits { t.add(edit) }
+    if let body = result.body { t.add(.replaceBody(body)) }
+    t.keepOriginal(
+      KeptOriginal(
+        reason(.dangerous, report.summaries, option: "action"),
+        removed: result.removed.map { removed in
+          KeptOriginal.Part(
+            number: removed.part.number,
+            name: (removed.part.names.first { $0.isFileName } ?? removed.part.names.first)?.text
+              ?? "",
+            type: removed.part.type.name, content: removed.content)
+        }))
+    let isActing = t.isEnforced(on: t.recipients)
+    let word =
+      action == .replace
+      ? (isActing ? "replaced" : "would replace") : isActing ? "removed" : "would remove"
+    t.note("\(word) \(report.summaries.listed)")
+  }
+
+  private func notice(
+    for part: MIMEPart, _ tree: MIMETree, _ inspection: Inspection?, _ t: Transaction
+  ) -> Notice {
+    let lines = NoticeLines(part, tree, inspection)
+    let text = notice.text { variable in
+      switch variable {
+      case .parts: lines.parts
+      case .names: lines.names
+      case .reason: lines.reason
+      case .reference: t.reference.description
+      case .contact: t.contact
+      case .sender: AttachmentReport.shown(t.sender?.mailbox.description ?? "")
+      case .host: t[ClientClassFact.self]?.ownName?.description ?? ""
+      }
+    }
+    return tree.isHTMLAlone ? .html(text) : Notice(text)
+  }
+}
+
+extension AttachmentReport {
+  /// What is dangerous or cannot be inspected, in the order found.
+  var summaries: [String] { dangers.isEmpty ? encrypted + uninspected : dangers }
+  /// All of it in one line.
+  var summary: String { summaries.listed }
+}
+
+extension [String] {
+  /// The first few in one line.
+  fileprivate var listed: String {
+    let most = 8
+    let shown = prefix(most).joined(separator: ", ")
+    return count > most ? "\(shown) and \(count - most) more" : shown
+  }
+}
+
+extension String {
+  /// For places where only ASCII may stand.
+  fileprivate var inASCII: String {
+    String(unicodeScalars.map { $0.isASCII ? Character($0) : "?" })
+  }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import Archives
+import Attachments
+import MIME
+import Testing
+
+/// What a message costs is counted and bounded, whatever its readings come to.
+@Suite struct WorkTests {
+  /// Members' headers of a zip, one behind the other: dear to list.
+  private static let members =
+    "PK\u{3}\u{4}" + String(repeating: "\0", count: 22) + "\u{8}\0\0\0abcd.txt\n"
+
+  /// A message whose parts lie in one another and hold the same bytes each.
+  private static func nested(_ levels: Int, _ fields: (Int) -> String, _ size: Int) -> [UInt8] {
+    let head = (0..<levels).map { "\(fields($0))\n\n--a\($0)\n--b\($0)\n" }.joined()
+    let tail = String(repeating: members, count: size / members.utf8.count)
+    return Array((head + "\n" + tail).utf8)
+  }
+
+  @Test("parts in one another that are archives too", arguments: [20_000, 80_000])
+  func boundsTheWorkOfReadings(_ size: Int) {
+    let message = Self.nested(
+      12, { "Content-Type: application/zip; boundary=a\($0); boundary=b\($0); name=a.zip" }, size)
+    var rules = AttachmentRules.usual
+    rules.limits.work = 4
+    rules.limits.leastWork = 0
+    let tree = MIMETree(message, limits: rules.limits)
+    let inspection = Inspection(tree, rules)
+    #expect(tree.parts.count > 50)
+    #expect(inspection.bytesRead <= 5 * message.count)
+    #expect(inspection.facts.contains { $0.fact == .finding(.notInspected(.work)) })
+  }
+
+  @Test("the same content in several readings is looked at once")
+  func readsSharedContentOnce() {
+    let message = Array(
+      "Content-Type: image/png\nContent-Type: application/pdf\nContent-Type: a/b\n\n\(Self.members)"
+        .utf8)
+    let inspection = Inspection(MIMETree(message), .usual)
+    let body = Self.members.utf8.count
+    #expect(inspection.bytesRead <= body &* (1 + Inspection.listingCost))
+  }
+
+  @Test("all archives of a message share the limits")
+  func sharesTheLimitsOfArchives() {
+    var rules = AttachmentRules.usual
+    rules.archiveLimits.entries = 3
+    let part = "--b\nContent-Type: application/zip; name=a.zip\n\n"
+    let zips = ["a.txt", "b.txt", "c.txt", "d.exe"].map {
+      "PK\u{3}\u{4}" + String(repeating: "\0", count: 22) + "\u{5}\0\0\0\($0)"
+    }
+    let message =
+      "Content-Type: multipart/mixed; boundary=b\n\n" + zips.map { "\(part)\($0)\n" }.joined()
+    let inspection = Inspection(MIMETree(Array(message.utf8)), rules)
+    #expect(inspection.archives.values.map(\.members.count).reduce(0, +) == 3)
+    #expect(
+      inspection.facts.contains { $0.part == 4 && $0.fact == .archive(.tooManyEntries) })
+  }
+
+  @Test("parts that overlap are cut and kept once")
+  func keepsWhatIsCutOnce() throws {
+    let message = Self.nested(
+      4, { "Content-Type: a/b; boundary=a\($0); boundary=b\($0); name=a.exe" }, 2_000)
+    let result = try #require(try defanged(message))
+    let kept = result.removed.filter { $0.round == 0 }.map(\.content.count).reduce(0, +)
+    #expect(kept <= message.count)
+    expectSound(result, from: message)
+  }
+}
