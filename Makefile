@@ -91,6 +91,7 @@ end-to-end: ## real Postfix and Sendmail; needs `make build`
 	BMSD=$(abspath $(BMSD)) Tests/Tools/run-end-to-end
 
 bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; BENCH="--rounds 3"
+	Tests/Tools/install-packages --unpacked unbound
 	$(SWIFT) build -c release --product MilterLoad --static-swift-stdlib
 	.build/release/MilterLoad --json .build/bench/results.json $(BENCH)
 

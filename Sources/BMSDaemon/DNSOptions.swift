@@ -42,7 +42,7 @@ package struct DNSOptions: Section {
 
 extension Configuration {
   /// What is wrong with `[dns]` beyond its table.
-  var dnsFaults: [ConfigurationFault] {
+  package var dnsFaults: [ConfigurationFault] {
     settings(DNSOptions.self).servers.items.filter { NameServer($0) == nil }.map {
       fault(
         "\"\($0)\" is no server: write an address, as 127.0.0.1 or 127.0.0.1@5353",

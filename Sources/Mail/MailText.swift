@@ -111,7 +111,9 @@ extension Unicode.Scalar {
   /// Whether a terminal shows it and nothing else happens: no control character, no invisible one,
   /// none that turns the direction of what follows.
   public var isVisible: Bool {
-    switch properties.generalCategory {
+    // Without the tables of Unicode: nearly all text that is written is ASCII.
+    if isASCII { return value >= 0x20 && value != 0x7F }
+    return switch properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse,
       .unassigned:
       false

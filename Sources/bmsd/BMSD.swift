@@ -64,5 +64,7 @@ struct ConfigFile: ParsableArguments {
     name: .customLong("config"),
     help: ArgumentHelp("The configuration file.", valueName: "FILE"),
     completion: .file(extensions: ["conf"]))
-  var path = "/etc/mail/bms.conf"
+  var path = usualPath
+
+  static let usualPath = "/etc/mail/bms.conf"
 }

@@ -2,9 +2,20 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import ArgumentParser
+internal import BMSDaemon
+internal import Configuration
 internal import DNS
 internal import Environment
 internal import Glibc
+
+/// Who answers a command, and for how long it may take.
+struct ChosenResolver {
+  var resolver: any Resolver
+  /// How long all questions together may take.
+  var limit = Duration.seconds(20)
+  /// Who answers, for people.
+  var source: String
+}
 
 /// Where a command looks things up: a zone file, or DNS servers.
 struct ResolverChoice: ParsableArguments {
@@ -16,7 +27,7 @@ struct ResolverChoice: ParsableArguments {
   var zone: String?
   @Option(
     help: ArgumentHelp(
-      "A server to ask, as 192.0.2.1 or 192.0.2.1@5353; may be repeated. Else the system's.",
+      "A server to ask, as 192.0.2.1 or 192.0.2.1@5353; may be repeated. Else those of [dns].",
       valueName: "ADDRESS@PORT"))
   var server: [String] = []
 
@@ -55,10 +66,30 @@ struct ResolverChoice: ParsableArguments {
     }
   }
 
-  /// Who answers, for people.
-  var source: String {
-    if let zone { return zone }
-    return server.isEmpty ? "the servers of /etc/resolv.conf" : server.joined(separator: ", ")
+  /// What these options choose, or else `[dns]` of the configuration file; without such a file at
+  /// its usual place, the servers of the system.
+  ///
+  /// - Throws: an exit code, after the fault was printed.
+  func resolver(or config: ConfigFile) throws -> ChosenResolver {
+    if let zone { return ChosenResolver(resolver: try resolver(), source: zone) }
+    if !server.isEmpty {
+      return ChosenResolver(resolver: try resolver(), source: server.joined(separator: ", "))
+    }
+    let system = "the servers of /etc/resolv.conf"
+    if config.path == ConfigFile.usualPath, access(config.path, F_OK) != 0 {
+      return ChosenResolver(resolver: try resolver(), source: system)
+    }
+    let configuration = Configuration.load(
+      path: config.path, sections: BMSDaemon.sections, coming: BMSDaemon.comingSections,
+      read: { try SystemFiles().read($0) })
+    let faults = configuration.faults.filter { $0.line == nil } + configuration.dnsFaults
+    for fault in faults where fault.severity == .error { Terminal.error(fault.description) }
+    guard !faults.contains(where: { $0.severity == .error }) else { throw ExitCode(EX_CONFIG) }
+    let settings = configuration.settings(DNSOptions.self)
+    return ChosenResolver(
+      resolver: ConfiguredResolver(configuration), limit: settings.deadline.duration,
+      source: settings.servers.items.isEmpty
+        ? system : settings.servers.items.joined(separator: ", "))
   }
 }
 

@@ -139,6 +139,14 @@ struct AccessMapTests {
     #expect(map.faults.last == "/access: and 4990 more bad lines")
   }
 
+  @Test("a file that cannot be read", arguments: ["text:/", "hash:/.db", "cdb:/.cdb"])
+  func anUnreadableFileIsSaid(_ name: String) throws {
+    let failure = #expect(throws: AccessTrouble.self) {
+      try AccessMap(AccessLocation(name), SystemFiles())
+    }
+    #expect(failure?.description.hasPrefix(AccessLocation(name).path) == true)
+  }
+
   @Test(arguments: ["/none", "hash:/none", "cdb:/none", "lmdb:/none"])
   func aMissingFileIsSaid(_ name: String) throws {
     let error = #expect(throws: AccessTrouble.self) {

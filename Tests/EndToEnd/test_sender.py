@@ -111,9 +111,30 @@ class PostfixSenders(Senders, PostfixMemory):
     def own_name(self) -> str:
         return "mail.example.org"
 
-    def make_map(self, source: Path) -> None:
-        made = self.postfix.command("postmap", f"hash:{source}")
-        self.assertEqual(made.returncode, 0, made.stdout)
+    def make_map(self, source: Path, kind: str = "hash") -> None:
+        made = self.postfix.make_map(kind, source)
+        self.assertEqual((made.returncode, made.stdout), (0, b""))
+
+    def test_access_maps_of_every_kind(self) -> None:
+        """Each as Postfix itself writes it, and read again when Postfix replaces it."""
+        source = self.folder / "mta" / "access"
+        self.begin_with_dns({"sender": {"mode": "enforce"}})
+        assert self.daemon
+        for kind in ("cdb", "lmdb"):
+            with self.subTest(kind=kind):
+                source.write_text(f"SPF-Fail:forged.example OK\nFrom:{kind}.example REJECT\n")
+                self.make_map(source, kind)
+                self.daemon.reload(settings={"spf": {"access_file": f"{kind}:{source}"}})
+                self.assert_accepted(self.forge(f"excepted-{kind}"))
+                self.assert_refused(
+                    self.send(self.visitor("mx.example.com"), kind, f"x@{kind}.example"),
+                    "Access denied")
+                source.write_text("SPF-Fail:forged.example REJECT\n")
+                self.make_map(source, kind)
+                reply = wait_until(
+                    "the new map",
+                    lambda: (r := self.forge(f"later-{kind}")).code == 550 and r, 10)
+                self.assert_refused(reply, "may not send mail for forged.example")
 
 
 class SendmailSenders(Senders, SendmailMemory):

@@ -103,6 +103,24 @@ struct SenderResultTests {
     #expect(said.hasPrefix(row.reply), "\(said)")
   }
 
+  @Test(
+    "addresses of every shape, with both engines",
+    arguments: [
+      (#"<"a b"@fail.example>"#, "550 5.7.23"), (#"<"a@b\""@fail.example>"#, "550 5.7.23"),
+      ("<@relay.example,@pass.example:ann@fail.example>", "550 5.7.23"),
+      ("<ann@[192.0.2.9]>", "accepted"), ("<ann@[IPv6:2001:db8::1]>", "accepted"),
+      ("<>", "accepted"), ("<ann>", "accepted"), ("<@fail.example>", "550 5.7.23"),
+      ("<" + String(repeating: "x", count: 10_000) + "@fail.example>", "550 5.7.23"),
+      ("<ann@" + String(repeating: "x.", count: 5_000) + "fail.example>", "accepted"),
+      ("<\u{FC}@fail.example>", "550 5.7.23"), ("<ann@b\u{FC}cher.example>", "accepted"),
+    ], ["native", "libspf2"])
+  func addresses(_ row: (path: String, reply: String), _ engine: String) throws {
+    let client = Conversation().client("192.0.2.9", "mail.client.example")
+      .hello("mail.client.example").from(MailText(row.path)).to()
+    let said = Self.reply(try Self.run(client, "engine = \(engine)"))
+    #expect(said.hasPrefix(row.reply), "\(said)")
+  }
+
   @Test("fault 14: the owner's words are marked as theirs")
   func theOwnersWordsAreMarkedAsTheirs() throws {
     let said = Self.reply(try Self.run(Self.conversation("fail.example")))

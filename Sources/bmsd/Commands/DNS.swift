@@ -19,6 +19,7 @@ struct DNSCommand: ParsableCommand {
         it cannot be had now.
         """)
 
+    @OptionGroup var config: ConfigFile
     @OptionGroup var choice: ResolverChoice
     @Argument(help: ArgumentHelp("A, AAAA, MX, TXT, PTR, NS, CNAME or SOA.", valueName: "TYPE"))
     var type: String
@@ -44,34 +45,35 @@ struct DNSCommand: ParsableCommand {
 
     func run() throws {
       let question = try question()
-      let resolver = try choice.resolver()
+      let chosen = try choice.resolver(or: config)
       let time = SystemTime()
       let began = time.monotonic
-      let response = resolver.resolve(question, by: Deadline(.seconds(20), time))
+      let response = chosen.resolver.resolve(question, by: Deadline(chosen.limit, time))
       let elapsed = time.monotonic - began
       if json {
-        print(Terminal.json(fields(question, response, elapsed)))
+        print(Terminal.json(fields(question, response, chosen.source, elapsed)))
       } else {
-        for line in lines(question, response, elapsed) { print(line) }
+        for line in lines(question, response, chosen.source, elapsed) { print(line) }
       }
       if response.isFailure { throw ExitCode(EX_TEMPFAIL) }
       if response.isVoid { throw ExitCode(1) }
     }
 
-    private func lines(_ question: Question, _ response: Response, _ elapsed: Duration) -> [String]
-    {
+    private func lines(
+      _ question: Question, _ response: Response, _ source: String, _ elapsed: Duration
+    ) -> [String] {
       var lines = response.aliases.map { "alias   \($0)" }
       lines += response.records.map { "\($0)" }
       if case .bogus(let why) = response.outcome { lines.append("bogus: \(why)") }
       let kind = response.records.isEmpty ? "\(question): \(response.outcome.word)" : "\(question)"
       lines.append(
         "-- \(kind), \(response.timeToLive) s to live, DNSSEC \(response.security.rawValue), "
-          + "from \(choice.source) in \(elapsed.milliseconds)")
+          + "from \(source) in \(elapsed.milliseconds)")
       return lines
     }
 
     private func fields(
-      _ question: Question, _ response: Response, _ elapsed: Duration
+      _ question: Question, _ response: Response, _ source: String, _ elapsed: Duration
     ) -> [(String, JSONValue)] {
       [
         ("name", .string("\(question.name)")), ("type", .string(question.type.name)),
@@ -79,7 +81,7 @@ struct DNSCommand: ParsableCommand {
         ("records", .array(response.records.map { .string("\($0)") })),
         ("aliases", .array(response.aliases.map { .string("\($0)") })),
         ("ttl", .number(Int(response.timeToLive))),
-        ("dnssec", .string(response.security.rawValue)), ("source", .string(choice.source)),
+        ("dnssec", .string(response.security.rawValue)), ("source", .string(source)),
         ("time", .string(elapsed.milliseconds)),
       ]
     }

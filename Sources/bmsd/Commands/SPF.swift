@@ -27,6 +27,7 @@ struct SPFCommand: ParsableCommand {
         temperror, which is 75: the result stands in the first line.
         """)
 
+    @OptionGroup var config: ConfigFile
     @OptionGroup var choice: ResolverChoice
     @Option(help: ArgumentHelp("The client's address.", valueName: "IP")) var ip: String
     @Option(help: ArgumentHelp("The HELO name.", valueName: "NAME")) var helo = ""
@@ -54,10 +55,11 @@ struct SPFCommand: ParsableCommand {
         client: client, mailFrom: Mailbox(envelope: MailText(from)), helo: MailText(helo),
         receiver: MailText(Try.hostName))
       let time = SystemTime()
-      let native = SPFEvaluator(resolver: try choice.resolver(), time: time)
+      let chosen = try choice.resolver(or: config)
+      let native = SPFEvaluator(resolver: chosen.resolver, time: time)
       let engine: any SPFEngine = engine == .native ? native : LibSPF2(native: native)
       let evaluation = engine.evaluate(
-        query, by: Deadline(.seconds(20), time), isExplained: explain)
+        query, by: Deadline(chosen.limit, time), isExplained: explain)
       if json {
         print(Terminal.json(fields(evaluation)))
       } else {

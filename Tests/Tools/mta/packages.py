@@ -29,6 +29,12 @@ def _unpacked(name: str) -> Path:
     return folder
 
 
+def map_plugins() -> dict[str, Path]:
+    """Postfix's plug-ins for kinds of maps that are packages of their own."""
+    folder = _unpacked("postfix-maps") / "usr/lib/postfix"
+    return {kind: folder / f"postfix-{kind}.so" for kind in ("cdb", "lmdb")}
+
+
 @dataclass(frozen=True)
 class PostfixPrograms:
     """Where the parts of a Postfix are."""

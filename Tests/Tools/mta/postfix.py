@@ -13,7 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from .packages import PostfixPrograms
+from .packages import PostfixPrograms, map_plugins
 from .passwords import PasswordService
 from .processes import Failure, wait_until
 from .sandbox import Sandbox
@@ -220,6 +220,22 @@ class PrivatePostfix:
         program = str(self.programs.commands / name)
         return self.sandbox.run(
             [program, *arguments], stdin, {"MAIL_CONFIG": str(self.configuration)}
+        )
+
+    def make_map(self, kind: str, source: Path) -> subprocess.CompletedProcess[bytes]:
+        """Makes a map of a text file by postmap, which needs to be told of its plug-ins."""
+        folder = self.folder / "maps"
+        folder.mkdir(exist_ok=True)
+        settings = {**self._settings, "meta_directory": str(folder)}
+        (folder / "main.cf").write_text(
+            "".join(f"{name} = {value}\n" for name, value in settings.items()))
+        (folder / "dynamicmaps.cf").write_text(
+            "".join(
+                f"{kind} {plugin} dict_{kind}_open mkmap_{kind}_open\n"
+                for kind, plugin in map_plugins().items()))
+        program = str(self.programs.commands / "postmap")
+        return self.sandbox.run(
+            [program, "-c", str(folder), f"{kind}:{source}"], b"", {"MAIL_CONFIG": str(folder)}
         )
 
     def queued(self) -> list[dict[str, object]]:
