@@ -5,19 +5,38 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from typing import Literal
 
-Outcome = Literal["delivered", "deferred", "refused"]
+Outcome = Literal["delivered", "changed", "deferred", "refused"]
 
 
 @dataclass(frozen=True)
 class Question:
-    """A command of bmsd that follows a sample, `REF` in it being the reference of the refusal."""
+    """A command of bmsd that follows a sample, `REF` in it being the message's reference."""
 
     words: tuple[str, ...]
     shows: str = ""
     """What must stand in its output."""
+    delivers: bool = False
+    """Whether the sample arrives after it, as it was sent."""
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file in a sample."""
+
+    kind: str
+    name: str
+    content: bytes
+
+    @property
+    def lines(self) -> list[str]:
+        return [
+            f'Content-Type: {self.kind}; name="{self.name}"', "Content-Transfer-Encoding: base64", "",
+            base64.b64encode(self.content).decode(),
+        ]
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,7 @@ class Sample:
     """How often it says EHLO, MAIL and so on, all on one connection."""
     text: str = ""
     """What must stand in the reply that decided."""
+    attachments: tuple[Attachment, ...] = ()
     then: tuple[Question, ...] = ()
 
     def message(self, mark: str) -> bytes:
@@ -49,8 +69,15 @@ class Sample:
             "Date": "Sat, 21 Nov 2026 08:00:00 +0000",
             **self.headers,
         }
+        text = ["Hello,", "", self.why]
+        if self.attachments:
+            lines["MIME-Version"] = "1.0"
+            lines["Content-Type"] = 'multipart/mixed; boundary="next part"'
+            parts = [["Content-Type: text/plain", "", *text]]
+            parts += [attachment.lines for attachment in self.attachments]
+            text = [line for part in parts for line in ("--next part", *part)] + ["--next part--"]
         header = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        return f"{header}\r\nHello,\r\n\r\n{self.why}\r\n".encode()
+        return (header + "\r\n" + "\r\n".join(text) + "\r\n").encode()
 
 
 KNOWN = "192.0.2.7, 203.0.113.5"
@@ -156,6 +183,24 @@ SAMPLES = [
             Question(("explain", "REF"), "bmsd ban remove 198.51.100.66"),
             Question(("ban", "remove", "198.51.100.66")),
             Question(("status",), "banned_ips=enforce"),
+        ),
+    ),
+    Sample(
+        "A program beside a picture and a report",
+        "The program is replaced by a notice; the two others arrive as they were. Who needs the "
+        "program can have the message as it was.",
+        "changed",
+        attachments=(
+            Attachment("image/png", "picture.png", b"\x89PNG and so on"),
+            Attachment("application/octet-stream", "invoice.pdf.exe", b"MZ and so on"),
+            Attachment("application/pdf", "report.pdf", b"%PDF-1.7 and so on"),
+        ),
+        then=(
+            Question(("explain", "REF"), "replaced invoice.pdf.exe: .exe"),
+            Question(("quarantine", "show", "REF"), "invoice.pdf.exe"),
+            Question(
+                ("quarantine", "release", "REF", "--reason", "bob asked for it"), "bob@example.org",
+                delivers=True),
         ),
     ),
 ]
