@@ -230,7 +230,7 @@ extension WireTests {
         to: URL(filePath: daemon.folder.path("rows.csv")))
       _ = try daemon.command("greylist", "import", daemon.folder.path("rows.csv"))
       // All but the first pages, which hold the schema and the small tables.
-      try WireTests.damage(path, from: 12 * 4096)
+      try WireTests.damage(path, from: 40 * 4096)
       try daemon.start()
       for number in 0..<50 {
         let reply = try daemon.answer(
