@@ -29,7 +29,7 @@ struct ZipCase: Sendable, CustomTestStringConvertible {
 
 /// The process runs in the C locale, as a daemon does: nothing here calls setlocale.
 @Suite struct ZipTests {
-  @Test(arguments: plain + lying + nested + bombs)
+  @Test("faults 26, 27: members and problems", arguments: plain + lying + nested + bombs)
   func lists(_ row: ZipCase) throws {
     let listing = ArchiveReader.list(try row.data(), limits: row.limits)
     #expect(listing.members.map(\.text) == row.members)
@@ -164,7 +164,7 @@ struct ZipCase: Sendable, CustomTestStringConvertible {
     #expect(listing.problems.contains(.tooManyEntries))
   }
 
-  @Test func manyNestedMembersEndAtTheLimits() throws {
+  @Test("fault 26: archives by the thousand") func manyNestedMembersEndAtTheLimits() throws {
     // 16 archives in each of 16 in each of 16 ...: a million members from a few kilobytes.
     let data = try pythonZip(
       """

@@ -29,7 +29,9 @@ struct BadInputCase: Sendable, CustomTestStringConvertible {
 
 /// What does not fit into limits is told, and what can be seen of it is cut all the same.
 @Suite struct BadInputTests {
-  @Test(arguments: rows) func cutsWhatItSees(_ row: BadInputCase) throws {
+  @Test("faults 23, 24, 27: bad input is cut", arguments: rows) func cutsWhatItSees(
+    _ row: BadInputCase
+  ) throws {
     let message = Array(row.message().utf8)
     let tree = MIMETree(message)
     let inspection = Inspection(tree, .usual)
@@ -99,7 +101,7 @@ struct BadInputCase: Sendable, CustomTestStringConvertible {
   ]
 
   /// A message cut off anywhere is read and cut like any other.
-  @Test func survivesBeingCutAnywhere() throws {
+  @Test("fault 25: cut off anywhere") func survivesBeingCutAnywhere() throws {
     let whole = Array(
       ("Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n"
         + "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n"

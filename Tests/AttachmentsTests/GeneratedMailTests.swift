@@ -44,7 +44,7 @@ import Testing
     }
   }
 
-  @Test("messages with random damage", arguments: 0..<20)
+  @Test("fault 25: messages with random damage", arguments: 0..<20)
   func cutsDamagedMail(_ batch: UInt64) throws {
     var random = SeededRandom(77 + batch)
     for seed in 0..<30 {

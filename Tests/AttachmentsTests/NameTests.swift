@@ -28,7 +28,7 @@ struct NameCase: Sendable, CustomTestStringConvertible {
 @Suite struct NameTests {
   private let banned = BannedExtensions(BannedExtensions.standard)
 
-  @Test(arguments: dangerous + harmless)
+  @Test("fault 27: names that hide", arguments: dangerous + harmless)
   func isBanned(_ name: NameCase) {
     #expect(banned.extensionBanning(name.text, isFileName: name.isFileName) == name.banned)
   }

@@ -19,7 +19,7 @@ import Testing
     return Array((head + "\n" + tail).utf8)
   }
 
-  @Test("parts in one another that are archives too", arguments: [20_000, 80_000])
+  @Test("fault 24: parts in one another that are archives too", arguments: [20_000, 80_000])
   func boundsTheWorkOfReadings(_ size: Int) {
     let message = Self.nested(
       12, { "Content-Type: application/zip; boundary=a\($0); boundary=b\($0); name=a.zip" }, size)
@@ -43,7 +43,7 @@ import Testing
     #expect(inspection.bytesRead <= body &* (1 + Inspection.listingCost))
   }
 
-  @Test("all archives of a message share the limits")
+  @Test("fault 26: all archives of a message share the limits")
   func sharesTheLimitsOfArchives() {
     var rules = AttachmentRules.usual
     rules.archiveLimits.entries = 3

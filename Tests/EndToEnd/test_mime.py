@@ -50,6 +50,7 @@ class Parts(unittest.TestCase):
         return status, [json.loads(line) for line in text.splitlines()]
 
     def test_names_in_archives_without_a_locale(self) -> None:
+        """Fault 27: names that the C locale cannot show."""
         status, parts = self.parts(mail(archive("Grüße.exe", "ф/名.txt"), "Rechnung für März.zip"))
         self.assertEqual(status, 1)
         self.assertEqual([part["part"] for part in parts], ["0", "1", "2"])

@@ -26,7 +26,7 @@ struct LimitCase: Sendable, CustomTestStringConvertible {
 
 /// Over a limit is a result: the rest is read, and the tree says what was not.
 @Suite struct LimitTests {
-  @Test(arguments: rows)
+  @Test("faults 23, 24: beyond a limit", arguments: rows)
   func saysWhatWasNotInspected(_ row: LimitCase) {
     let tree = MIMETree(Array(row.message().utf8), limits: row.limits)
     #expect(tree.limitsMet == row.met)
@@ -96,7 +96,7 @@ struct LimitCase: Sendable, CustomTestStringConvertible {
 
   /// Costs grow with the size of the message and not with its square: of twice the message not much
   /// more than twice the bytes are looked at. What was not counted and is quadratic would hang.
-  @Test(arguments: repetitive)
+  @Test("fault 24: linear cost", arguments: repetitive)
   func isLinear(_ row: Repetition) {
     let costs = [300_000, 600_000].map { size in
       let message = row.start + String(repeating: row.unit, count: size / row.unit.utf8.count)

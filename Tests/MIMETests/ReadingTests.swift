@@ -25,7 +25,9 @@ struct ReadingCase: Sendable, CustomTestStringConvertible {
 
 /// What mail programs read, and not only what the RFC allows.
 @Suite struct ReadingTests {
-  @Test(arguments: wellFormed + boundaries + headers + encodings + otherTypes)
+  @Test(
+    "fault 25: what programs read",
+    arguments: wellFormed + boundaries + headers + encodings + otherTypes)
   func reads(_ row: ReadingCase) {
     let tree = MIMETree(lines: row.message)
     #expect(tree.outline == row.outline)
