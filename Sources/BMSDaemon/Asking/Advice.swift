@@ -38,7 +38,9 @@ struct Advice {
       if commands.count > Self.shown {
         lines.append("    and \(commands.count - Self.shown) more like these")
       }
-      for change in unique(judged.map(change)) { lines.append("or \(change)") }
+      for (index, change) in unique(judged.map(change)).enumerated() {
+        lines.append(commands.isEmpty && index == 0 ? "    \(change)" : "or \(change)")
+      }
     }
     if !ours.isEmpty {
       lines.append(

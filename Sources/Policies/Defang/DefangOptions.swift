@@ -116,10 +116,10 @@ package struct DefangOptions: PolicySection {
   package let maximumDecoded = ConfigOption(
     "max_decoded", default: ByteSize.bytes(MIMELimits().decodedBytes),
     in: .megabytes(1) ... .megabytes(2048),
-    help: "Bytes of encoded messages and archives that are decoded.")
+    help: "Bytes of encoded messages and of archives that are decoded, in one message.")
   package let archiveEntries = ConfigOption(
     "archive_entries", default: ArchiveLimits().entries, in: 10...1_000_000,
-    help: "Files of one archive whose names are looked at, those of archives in it included.")
+    help: "Files in all archives of a message whose names are looked at.")
   package let archiveDepth = ConfigOption(
     "archive_depth", default: ArchiveLimits().depth, in: 1...64,
     help: "Archives in archives that are opened.")
