@@ -8,6 +8,8 @@ package import Mail
 package enum SurgeryFailure: Error, Equatable {
   /// Something dangerous is still there after all that could be cut was.
   case stillDangerous(AttachmentOffence?)
+  /// The time that there was for it is over.
+  case outOfTime
 }
 
 /// Takes dangerous parts out of a message and leaves every other byte as it is.
@@ -52,14 +54,17 @@ package struct Surgery {
   private let rules: AttachmentRules
   private let judge: Judge
   private let treat: (MIMETree, MIMEPart) -> Treatment
+  private let mayGoOn: () -> Bool
 
   /// Surgery by the judgement of `judge`; `treat` says what becomes of each part that is cut, which
   /// can be one that holds a dangerous part.
   package init(
     _ rules: AttachmentRules,
     judge: @escaping Judge = { _, inspection in inspection.offences.map(\.part) },
+    mayGoOn: @escaping () -> Bool = { true },
     treat: @escaping (MIMETree, MIMEPart) -> Treatment
   ) {
+    self.mayGoOn = mayGoOn
     self.rules = rules
     self.judge = judge
     self.treat = treat
@@ -78,6 +83,8 @@ package struct Surgery {
     var current = message
     var removed: [Removed] = []
     for round in 0...Self.mostRounds {
+      // One round costs a multiple of the message's size that the limits state.
+      guard mayGoOn() else { throw .outOfTime }
       let tree = MIMETree(current, limits: rules.limits)
       let inspection = Inspection(tree, rules)
       let doomed = Set(judge(tree, inspection))

@@ -46,6 +46,12 @@ package struct MilterOptions: Section {
       The largest message that is looked into. Larger ones stream past, and [defang] uninspected \
       says what becomes of them. Keep it above the MTA's own limit (Postfix's message_size_limit).
       """)
+  package let maximumMemory = ConfigOption(
+    "max_memory", default: ByteSize.megabytes(512), in: .megabytes(16) ... .gigabytes(64),
+    help: """
+      How much all messages that are looked into may take together while they come in; what finds \
+      no room is deferred. Looking into a message takes as much again for a moment.
+      """)
   package let drain = ConfigOption(
     "drain", default: TimeSpan.seconds(30), in: .seconds(0) ... .minutes(10), unit: "s",
     help: """

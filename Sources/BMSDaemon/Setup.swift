@@ -49,6 +49,7 @@ package struct Setup: Sendable {
     faults += configuration.dnsFaults
     services.dnsLimit = configuration.settings(DNSOptions.self).deadline.duration
     services.contentLimit = configuration.settings(MilterOptions.self).maximumMessage.bytes
+    services.contentRoom = configuration.settings(MilterOptions.self).maximumMemory.bytes
     services.hasTrustedRelays = !configuration.settings(NetworkOptions.self).trustedRelay.isEmpty
     var pipeline: PolicyPipeline?
     do {

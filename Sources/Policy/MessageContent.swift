@@ -10,6 +10,8 @@ package enum MessageContent: Sendable {
   case whole([UInt8])
   /// The message is larger than `Services.contentLimit` and streamed past.
   case tooLarge
+  /// All messages that are coming in are together larger than `Services.contentRoom`.
+  case noRoom
 }
 
 /// Wants the whole message at its end, as `Transaction.content`.
@@ -59,10 +61,18 @@ package protocol OriginalKeeper: Sendable {
   func keep(_ message: [UInt8], _ original: KeptOriginal, of t: Transaction) throws
 }
 
+/// Keeps nothing: for trials, which leave no trace.
+package struct ForgetfulKeeper: OriginalKeeper {
+  package init() {}
+  package func keep(_ message: [UInt8], _ original: KeptOriginal, of t: Transaction) {}
+}
+
 /// Puts the pieces of one message together.
 final class ContentCollector {
   private var bytes: [UInt8]
-  private var isOver = false
+  /// Why it is not collected any more.
+  private var excess: MessageContent?
+  private var taken = 0
   private var isInBody = false
   private let limit: Int
   private let pool: BufferPool
@@ -100,13 +110,15 @@ final class ContentCollector {
 
   /// The message, which is collected no further.
   func finish() -> MessageContent {
-    guard !isOver else { return .tooLarge }
+    if let excess { return excess }
     endHeader()
     return .whole(bytes)
   }
 
   /// Gives the memory back; nobody may use the message after that.
   func release() {
+    pool.leave(taken)
+    taken = 0
     let buffer = bytes
     // Else the pool would get a copy.
     bytes = []
@@ -120,13 +132,19 @@ final class ContentCollector {
   }
 
   private func makeRoom(_ count: Int) -> Bool {
-    guard !isOver else { return false }
-    guard bytes.count &+ count <= limit else {
-      isOver = true
-      bytes = []
-      return false
+    guard excess == nil else { return false }
+    if bytes.count &+ count > limit {
+      excess = .tooLarge
+    } else if !pool.enter(count) {
+      excess = .noRoom
+    } else {
+      taken &+= count
+      return true
     }
-    return true
+    bytes = []
+    pool.leave(taken)
+    taken = 0
+    return false
   }
 }
 
@@ -139,6 +157,21 @@ final class BufferPool: Sendable {
   private static let largest = 512 << 10
 
   private let buffers = Mutex<[[UInt8]]>([])
+  /// Bytes of all messages that are coming in.
+  private let collected = Atomic(0)
+  private let room: Int
+
+  init(room: Int) { self.room = room }
+
+  /// Asks for room for so many bytes more; false when there is none.
+  func enter(_ count: Int) -> Bool {
+    guard collected.add(count, ordering: .relaxed).newValue > room else { return true }
+    leave(count)
+    return false
+  }
+
+  /// Gives room back.
+  func leave(_ count: Int) { collected.subtract(count, ordering: .relaxed) }
 
   func take() -> [UInt8] { buffers.withLock { $0.popLast() } ?? [] }
 

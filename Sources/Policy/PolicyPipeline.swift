@@ -121,7 +121,7 @@ package final class PolicyPipeline: Sendable {
   package let references: ReferenceSource
   /// Modules that may want whole messages.
   let contentReaders: [Int]
-  let buffers = BufferPool()
+  let buffers: BufferPool
   let logsHeaders: Bool
   let remembersMessageID: Bool
   let remembersSubject: Bool
@@ -155,6 +155,7 @@ package final class PolicyPipeline: Sendable {
     self.references = references ?? ReferenceSource(services, node: trail.node)
     network = NetworkPolicy(configuration.settings(NetworkOptions.self))
     logsHeaders = configuration.settings(LogOptions.self).headers
+    buffers = BufferPool(room: services.contentRoom)
     contentReaders = modules.indices.filter { modules[$0].readsContent }
     byStage = Stage.allCases.map { stage in
       modules.indices.filter { modules[$0].stages.contains(stage) }

@@ -93,7 +93,7 @@ extension Runner {
 
   private enum Keeping {
     case kept
-    /// Nobody who enforces wanted it, or there is no quarantine.
+    /// Nobody who enforces wanted it.
     case notAsked
     case failed(MilterReply)
   }
@@ -105,9 +105,14 @@ extension Runner {
     let wanted = t.keepsakes.filter {
       $0.module.mode == .enforce && $0.module.concerns(t.recipients)
     }
-    guard let (first, module) = wanted.first, let quarantine = pipeline.services.quarantine,
-      case .whole(let message) = t.content
-    else { return .notAsked }
+    guard let (first, module) = wanted.first else { return .notAsked }
+    guard let quarantine = pipeline.services.quarantine else {
+      let detail = "there is no quarantine; one that is new in the file begins with a restart"
+      return .failed(deferred(.notKept, detail, module, t))
+    }
+    guard case .whole(let message) = t.content else {
+      return .failed(deferred(.notKept, "the message was not collected", module, t))
+    }
     var original = first
     for (other, _) in wanted.dropFirst() { original.removed += other.removed }
     do {
@@ -122,7 +127,11 @@ extension Runner {
   /// An edit that the MTA did not take: the message must not pass as if it had.
   private func notTaken(_ edit: Edit, _ module: ConfiguredModule?, _ t: Transaction) -> MilterReply
   {
-    guard module?.onError == .skip else { return deferred(.editNotTaken, edit.kind, module, t) }
+    // Of what was cut out, half must not pass either.
+    let isCut = t.keepsakes.contains { $0.module === module }
+    guard module?.onError == .skip, !isCut else {
+      return deferred(.editNotTaken, edit.kind, module, t)
+    }
     let reason = Reason(
       module: module?.name ?? "runner", code: RunnerCode.editNotTaken.rawValue, detail: edit.kind)
     DecisionLog(self).failed(module, reason, t)

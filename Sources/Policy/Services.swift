@@ -33,6 +33,8 @@ package struct Services: Sendable {
   package var dnsLimit: Duration = .seconds(10)
   /// The largest message that is looked into as a whole, in bytes.
   package var contentLimit = 64 << 20
+  /// The most that all messages together may take while they come in, in bytes.
+  package var contentRoom = 512 << 20
   /// Whether mail may come by a relay of ours, so that its header tells who sent it.
   package var hasTrustedRelays = true
   /// The administrator's exceptions; nil where the file names none.

@@ -114,9 +114,11 @@ extension ConfigFile {
     trail: any DecisionTrail = MemoryTrail(capacity: 0), resolver: (any Resolver)? = nil
   ) -> Setup {
     Setup(path: path, files: SystemFiles()) { configuration in
-      .system(
+      var services = Services.system(
         log: Logger(label: "bmsd") { _ in SwiftLogNoOpLogHandler() }, trail: trail,
         resolver: resolver ?? ConfiguredResolver(configuration))
+      services.quarantine = ForgetfulKeeper()
+      return services
     }
   }
 

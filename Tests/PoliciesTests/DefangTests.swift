@@ -300,6 +300,40 @@ struct DefangTests {
     #expect(after.headers.contains { $0.isNamed("X-BMS-Attachment") } == (measure == "tag"))
   }
 
+  @Test("room for all messages together") func meetsNoRoom() throws {
+    let large = Self.message() + [UInt8](repeating: 0x41, count: 17 << 20)
+    let (result, _, site) = try Self.run(large, "[milter]\nmax_memory = 16M")
+    #expect(result.message.end.code == "452 4.3.2")
+    // The room is there again for the next one.
+    let small = EditedMessage(parsing: Self.message())
+    let next = try Conversation().from().to("<bob@example.org>").headers(small.headers)
+      .body(small.body).run(on: site)
+    #expect(next.message.edits.map(\.kind) == ["replace body"])
+  }
+
+  @Test("what cannot be looked into is tagged where nothing is cut", arguments: ["tag", "defang"])
+  func tagsWhatStays(_ measure: String) throws {
+    let message = Array(
+      "Content-Type: message/partial; id=\"a@b\"; number=1; total=2\r\n\r\nSubject: half\r\n".utf8)
+    let (result, after, _) = try Self.run(message, "action = tag\nuninspected = \(measure)")
+    #expect(result.message.end == .proceed)
+    #expect(after.headers.contains { $0.isNamed("X-BMS-Attachment") })
+    #expect(result.reasons == ["defang uninspected enforced"])
+  }
+
+  @Test("no half of a cut passes, whatever on_error says") func defersHalfACut() throws {
+    let (result, _, _) = try Self.run(
+      Self.bare, "on_error = skip", on: Conversation().refusingEdits("replace body"))
+    #expect(result.message.end.code == "451 4.3.0")
+  }
+
+  @Test("a name of marks without end does not make an endless field") func bounds() throws {
+    let name = "a" + String(repeating: "\u{301}", count: 900) + ".exe"
+    let (_, after, _) = try Self.run(Self.message(name), "action = tag")
+    let tag = try #require(after.headers.first { $0.isNamed("X-BMS-Attachment") })
+    #expect(tag.value.bytes.count < 500)
+  }
+
   @Test(arguments: [("ignore", "ok"), ("tag", "ok"), ("reject", "554 5.6.0")])
   func meetsAmbiguous(_ tolerance: String, _ code: String) throws {
     let message = Array(

@@ -53,6 +53,7 @@ package final class Site: Sendable {
       time: time, random: random, files: source, trail: trail, log: log.logger(level))
     services.quarantine = originals
     services.contentLimit = configuration.settings(MilterOptions.self).maximumMessage.bytes
+    services.contentRoom = configuration.settings(MilterOptions.self).maximumMemory.bytes
     services.resolver = try ZoneResolver(zone)
     services.hasTrustedRelays = !configuration.settings(NetworkOptions.self).trustedRelay.isEmpty
     let access = Setup.accessFaults(configuration, &services)

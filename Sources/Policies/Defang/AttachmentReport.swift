@@ -33,22 +33,23 @@ struct AttachmentReport {
     for fact in inspection.facts {
       guard let part = tree[fact.part] else { continue }
       let place = "part \(part.number)"
+      let stays = rules.keepsSigned && Self.isSigned(part, tree)
       switch fact.fact {
       case .archive(.encrypted):
         encrypted.append(place)
-        if rules.encrypted == .defang { doomed.append(part.id) }
+        if rules.encrypted == .defang, !stays { doomed.append(part.id) }
       case .archive(.damaged), .archive(.unreadableName):
         // Dangerous where a program would open it; else no archive that anybody can use.
         break
       case .archive(let problem):
         uninspected.append("\(place), archive: \(problem.rawValue)")
-        if rules.uninspected == .defang { doomed.append(part.id) }
+        if rules.uninspected == .defang, !stays { doomed.append(part.id) }
       case .finding(.notInspected(let limit)):
         uninspected.append("\(place), limit: \(limit.rawValue)")
-        if rules.uninspected == .defang { doomed.append(part.id) }
+        if rules.uninspected == .defang, !stays { doomed.append(part.id) }
       case .finding(.partialMessage), .finding(.externalBody):
         uninspected.append("\(place), \(fact.fact.words)")
-        if rules.uninspected == .defang { doomed.append(part.id) }
+        if rules.uninspected == .defang, !stays { doomed.append(part.id) }
       case .finding(.ambiguous(let ambiguity)):
         if !ambiguous.contains(ambiguity.rawValue) { ambiguous.append(ambiguity.rawValue) }
       case .finding(.missingEnd): break
@@ -68,8 +69,14 @@ struct AttachmentReport {
 
   /// A name of an attacker's choice for a line of text: visible, and not long.
   static func shown(_ name: String) -> String {
-    let text = MailText(String(name.prefix(longestName))).description
-    return name.count > longestName ? text + "..." : text
+    var cut = String.UnicodeScalarView()
+    cut.append(contentsOf: name.unicodeScalars.prefix(longestName))
+    // What cannot be shown is written as an escape, which is longer.
+    let escaped = MailText(String(cut)).description.unicodeScalars
+    var shown = String.UnicodeScalarView()
+    shown.append(contentsOf: escaped.prefix(2 * longestName))
+    let isWhole = cut.count == name.unicodeScalars.count && shown.count < 2 * longestName
+    return String(shown) + (isWhole ? "" : "...")
   }
 
   private static let longestName = 120

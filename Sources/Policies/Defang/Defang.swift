@@ -68,6 +68,7 @@ package struct Defang: PolicyModule {
       switch t.content {
       case .whole(let message): return module.operate(on: message, t)
       case .tooLarge: return module.meetTooLarge(t)
+      case .noRoom: return module.meetNoRoom(t)
       case nil: return .proceed
       }
     }
@@ -177,6 +178,7 @@ package struct Defang: PolicyModule {
         }
         return judged.doomed
       },
+      mayGoOn: { !t.deadline.isOver },
       treat: { tree, part in
         guard action == .replace else { return .remove }
         return .replace(notice(for: part, tree, inspection, t))
@@ -236,15 +238,18 @@ package struct Defang: PolicyModule {
   }
 
   private func refuse(_ report: AttachmentReport, option: String) -> Verdict {
-    .refuse(
-      .permanent(
-        7, 1, "Attachments of this kind are not accepted here: \(report.summary.inASCII)"),
-      reason(.dangerous, report.summaries, option: option))
+    let text =
+      switch report.code {
+      case .encrypted: "Encrypted archives are not accepted here"
+      case .uninspected: "Part of the message cannot be inspected"
+      default: "Attachments of this kind are not accepted here: \(report.summary.inASCII)"
+      }
+    return .refuse(.permanent(7, 1, text), reason(report.code, report.summaries, option: option))
   }
 
   /// What becomes of a message with a dangerous part where parts are not cut.
   private func verdict(_ report: AttachmentReport, _ t: Transaction) -> Verdict {
-    let reason = reason(.dangerous, report.summaries, option: "action")
+    let reason = reason(report.code, report.summaries, option: "action")
     switch action {
     case .reject: return refuse(report, option: "action")
     case .discard: return .discard(reason)
@@ -267,6 +272,12 @@ package struct Defang: PolicyModule {
     return .change(reason(.tooLarge, ["tagged, \(size)"], option: "uninspected"))
   }
 
+  private func meetNoRoom(_ t: Transaction) -> Verdict {
+    .refuse(
+      .transient(code: 52, 3, 2, "Too much mail at once, please try again later"),
+      reason(.noRoom, ["\(t.size) bytes"], option: nil))
+  }
+
   private func reason(_ code: DefangCode, _ details: [String], option: String? = nil) -> Reason {
     Reason(
       module: Options.name, code: code.rawValue, detail: details.listed,
@@ -286,8 +297,11 @@ package struct Defang: PolicyModule {
     }
     if action == .tag { note(.dangerous, "dangerous", report.dangers) }
     note(.dangerous, "dangerous but signed", report.keptSigned)
-    if rules.encrypted == .tag { note(.encrypted, "encrypted", report.encrypted) }
-    if rules.uninspected == .tag { note(.uninspected, "uninspected", report.uninspected) }
+    let staysAnyway = action == .tag || rules.keepsSigned
+    if rules.encrypted == .tag || staysAnyway { note(.encrypted, "encrypted", report.encrypted) }
+    if rules.uninspected == .tag || staysAnyway {
+      note(.uninspected, "uninspected", report.uninspected)
+    }
     if rules.ambiguous == .tag, !report.ambiguous.isEmpty {
       note(.ambiguous, "ambiguous", [report.ambiguous.joined(separator: ", ")])
     }
@@ -308,7 +322,7 @@ package struct Defang: PolicyModule {
     if let body = result.body { t.add(.replaceBody(body)) }
     t.keepOriginal(
       KeptOriginal(
-        reason(.dangerous, report.summaries, option: "action"),
+        reason(report.code, report.summaries, option: "action"),
         removed: result.removed.map { removed in
           KeptOriginal.Part(
             number: removed.part.number,
@@ -317,9 +331,7 @@ package struct Defang: PolicyModule {
             type: removed.part.type.name, content: removed.content)
         }))
     let word = action == .replace ? "replaced" : "removed"
-    let code: DefangCode =
-      !report.dangers.isEmpty ? .dangerous : report.encrypted.isEmpty ? .uninspected : .encrypted
-    return .change(reason(code, ["\(word) \(report.summaries.listed)"], option: "action"))
+    return .change(reason(report.code, ["\(word) \(report.summaries.listed)"], option: "action"))
   }
 
   private func notice(
@@ -342,6 +354,11 @@ package struct Defang: PolicyModule {
 }
 
 extension AttachmentReport {
+  /// What weighs most.
+  var code: DefangCode {
+    if !dangers.isEmpty { return .dangerous }
+    return encrypted.isEmpty ? .uninspected : .encrypted
+  }
   /// What is dangerous or cannot be inspected, in the order found.
   var summaries: [String] { dangers.isEmpty ? encrypted + uninspected : dangers }
   /// All of it in one line.

@@ -9,6 +9,7 @@ enum DefangCode: String, ReasonCode {
   case encrypted
   case uninspected
   case tooLarge = "too-large"
+  case noRoom = "no-room"
   case ambiguous
   case notClean = "not-clean"
 
@@ -18,6 +19,8 @@ enum DefangCode: String, ReasonCode {
     case .encrypted: "An archive in the message is encrypted: {detail}."
     case .uninspected: "Part of the message could not be looked into: {detail}."
     case .tooLarge: "The message is too large to be looked into: {detail}."
+    case .noRoom:
+      "All messages that were coming in took more than [milter] max_memory: {detail}."
     case .ambiguous: "Mail programs can read the message differently: {detail}."
     case .notClean:
       "What is dangerous in the message could not be cut out cleanly: {detail}. That is trouble of "
