@@ -36,6 +36,9 @@ package struct BannedExtensions: Sendable, Equatable {
     return nil
   }
 
+  /// Whether names of hosts end so, too.
+  static func isOfHosts(_ found: String) -> Bool { domains.contains(found) }
+
   private func banned(_ name: String) -> String? {
     guard let dot = name.utf8.lastIndex(of: UInt8(ascii: ".")) else { return nil }
     let last = name[name.index(after: dot)...]
@@ -59,7 +62,8 @@ package struct BannedExtensions: Sendable, Equatable {
 
   /// Extensions that names of hosts have too.
   private static let domains: Set<String> = [
-    "app", "cab", "com", "fm", "ins", "mov", "pl", "ps", "pub", "py", "sh", "zip",
+    "app", "cab", "com", "fm", "ins", "mov", "one", "pl", "ps", "pub", "py", "sh",
+    "website", "ws", "zip",
   ]
 }
 

@@ -16,6 +16,8 @@ struct SplicedTree {
   private let tree: MIMETree
   private let lineEnd: [UInt8]
   private var splices: [Int: [Splice]] = [:]
+  /// Where the last of the splices of a text ends.
+  private var ends: [Int: Int] = [:]
 
   init(_ tree: MIMETree, lineEnd: [UInt8]) {
     self.tree = tree
@@ -25,22 +27,19 @@ struct SplicedTree {
   /// Takes a splice; false when it overlaps one that was taken before, or is at the same place.
   @discardableResult
   mutating func add(_ splice: Splice) -> Bool {
-    guard let place = place(for: splice) else { return false }
-    splices[splice.buffer, default: []].insert(splice, at: place)
+    // They come in the order of the message: most lie behind all that were taken.
+    let end = ends[splice.buffer] ?? -1
+    let overlaps =
+      (splice.range.isEmpty ? splice.range.lowerBound <= end : splice.range.lowerBound < end)
+      && splices[splice.buffer, default: []].contains {
+        $0.range.overlaps(splice.range) || $0.range == splice.range
+          // A place inside a range that goes away.
+          || splice.range.isEmpty && $0.range.contains(splice.range.lowerBound)
+      }
+    guard !overlaps else { return false }
+    splices[splice.buffer, default: []].append(splice)
+    ends[splice.buffer] = max(end, splice.range.upperBound)
     return true
-  }
-
-  /// Where a splice goes among those of its text, which stand in order and apart; nil when one of
-  /// its neighbours is in the way.
-  private func place(for splice: Splice) -> Int? {
-    let taken = splices[splice.buffer, default: []]
-    let place = taken.partitioningIndex { $0.range.lowerBound >= splice.range.lowerBound }
-    let neighbours = taken[max(0, place - 1)..<min(taken.count, place + 1)]
-    return neighbours.contains { Self.collide($0, splice) } ? nil : place
-  }
-
-  private static func collide(_ one: Splice, _ other: Splice) -> Bool {
-    one.range.overlaps(other.range) || one.range.lowerBound == other.range.lowerBound
   }
 
   /// The message with all splices made, nil when a text that was converted from another charset
@@ -53,7 +52,7 @@ struct SplicedTree {
         source.charset == nil
       else { return nil }
       let encoded = ContentEncoder.encode(
-        text(buffer), source.encoding, lineEnd: encodedLineEnd(source))
+        text(buffer), source.encoding, lineEnd: lineEnd)
       // Two readings of the same encoded bytes cannot both be put back; the message is read again,
       // and what is still dangerous then is cut next.
       add(
@@ -77,9 +76,6 @@ struct SplicedTree {
     }
     return text + original[at..<max(at, original.count)]
   }
-
-  /// Quoted-printable keeps line ends: those of the text it holds; base64 has lines of its own.
-  private func encodedLineEnd(_ source: TextSource) -> [UInt8] { lineEnd }
 
   /// The line end after the last line of encoded text, if there was one.
   private func trailingLineEnd(_ source: TextSource, _ encoded: [UInt8]) -> [UInt8] {

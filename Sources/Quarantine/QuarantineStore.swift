@@ -41,6 +41,8 @@ package enum Redemption: Sendable, Equatable {
 package enum TokenFault: String, Sendable {
   /// It is not written as tokens are.
   case unreadable
+  /// Other fields stand above it.
+  case notOnTop = "not-on-top"
   /// Nobody gave it out here.
   case unknown
   /// Its code does not fit what it says.

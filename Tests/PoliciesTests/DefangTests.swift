@@ -321,6 +321,32 @@ struct DefangTests {
     #expect(result.reasons == ["defang uninspected enforced"])
   }
 
+  @Test("a bounce of Postfix, whose boundary ends as a file does") func leavesBoundaries() throws {
+    let text = String(decoding: Self.message("report.pdf"), as: UTF8.self)
+      .replacing("boundary=\"b\"", with: "boundary=\"B5A6F1.1234567890/mail.foo.ws\"; type=a.exe")
+      .replacing("--b", with: "--B5A6F1.1234567890/mail.foo.ws")
+    #expect(try Self.run(Array(text.utf8)).result.message.edits.isEmpty)
+  }
+
+  @Test(
+    "a message named by its subject",
+    arguments: [("Welcome to Booking.com", false), ("a.exe", true)])
+  func leavesForwardedMail(_ name: String, isCut: Bool) throws {
+    let message = Self.message(name, type: "message/rfc822")
+    #expect(try Self.run(message).result.message.edits.isEmpty == !isCut)
+  }
+
+  @Test("thousands of files: the first ones are explained") func countsNotices() throws {
+    var text = "From: a@example.com\r\n\r\n"
+    for _ in 0..<2000 { text += "begin 644 a.exe\r\n#0V%T\r\nend\r\n" }
+    let (result, after, site) = try Self.run(Array(text.utf8))
+    #expect(result.message.end == .proceed)
+    let lines = String(decoding: after.body, as: UTF8.self).components(separatedBy: "\r\n")
+    #expect(lines.count { $0.contains("was taken out before delivery") } == 50)
+    #expect(lines.count { $0.contains("a.exe: taken out, reference") } == 1950)
+    #expect(site.originals.kept.first?.original.removed.count == 2000)
+  }
+
   @Test("no half of a cut passes, whatever on_error says") func defersHalfACut() throws {
     let (result, _, _) = try Self.run(
       Self.bare, "on_error = skip", on: Conversation().refusingEdits("replace body"))
@@ -378,6 +404,7 @@ struct DefangTests {
     ("banned_exts = default, .DOC", "a.doc", true), ("banned_exts = default, doc", "a.exe", true),
     ("banned_exts = default, -exe", "a.exe", false),
     ("banned_exts = default, -.exe", "a.scr", true),
+    ("banned_exts = -iso", "a.exe", true), ("banned_exts = -iso", "a.iso", false),
   ])
   func bans(_ options: String, _ name: String, isCut: Bool) throws {
     let (result, _, _) = try Self.run(Self.message(name), options)
@@ -402,6 +429,8 @@ struct DefangTests {
     ("notice = /bad", "/bad, line 2: there is no {nmae}"),
     ("notice = /lone", "/lone, line 1: a brace stands alone"),
     ("banned_exts = default, e/e", "\"e/e\" is no extension"),
+    ("banned_exts =", "no extension is banned"),
+    ("banned_exts = defualt", "\"defualt\" is no extension of a file: is the word default"),
   ])
   func saysWhatIsWrong(_ options: String, _ fault: String) throws {
     let files = ["/bad": "first\n{nmae}", "/lone": "a } b"]

@@ -61,17 +61,31 @@ struct NameCollector {
   mutating func take(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
     let parsed = ParameterizedValue(value, limit: limit)
     isOverLimit = isOverLimit || parsed.isOverLimit
-    for value in Parameters(parsed.parameters).values {
+    for value in Parameters(parsed.parameters).values where !Self.isStructural(field, value.name) {
       add(.parameter(field, value.name), value.bytes, charset: value.charset)
     }
     // Some programs decode the whole field before they take it apart.
     if EncodedWord.occurs(in: value) {
       let decoded = Array(EncodedWord.decode(value).utf8)
-      for value in Parameters(ParameterizedValue(decoded[...], limit: limit).parameters).values {
+      for value in Parameters(ParameterizedValue(decoded[...], limit: limit).parameters).values
+      where !Self.isStructural(field, value.name) {
         add(.parameter(field, value.name), value.bytes, charset: value.charset)
       }
     }
   }
+
+  /// Whether a parameter has another meaning that no program takes for a name. Those that nobody
+  /// knows count: worms have used them.
+  private static func isStructural(_ field: ContentFieldName, _ name: String) -> Bool {
+    field == .type && structural.contains(name)
+  }
+
+  /// RFC 2045 to 2049, 1847, 2387, 3462, 3676, 5545, 5751, 8551.
+  private static let structural: Set<String> = [
+    "access-type", "boundary", "charset", "delsp", "directory", "expiration", "format", "micalg",
+    "mode", "number", "permission", "protocol", "reply-type", "report-type", "server", "site",
+    "smime-type", "start", "start-info", "total", "type",
+  ]
 
   /// Takes the last path segment of a Content-Location (RFC 2557 §4); a query or fragment is not part
   /// of it, but both forms count.

@@ -35,6 +35,7 @@ package struct Defang: PolicyModule {
   let skipFrom: AddressSet
   let skipTo: AddressSet
   let notice: NoticeTemplate
+  package let warnings: [SetupError]
 
   package init(_ settings: Settings<Options>, _ services: Services) throws(SetupError) {
     direction = settings.direction
@@ -45,8 +46,12 @@ package struct Defang: PolicyModule {
       })
     skipFrom = settings.skipFrom
     skipTo = settings.skipTo
+    let attachments = try Self.attachmentRules(settings)
+    warnings = Self.idleExceptions(settings).map {
+      SetupError(option: "defang.banned_exts", "-\($0) takes nothing off the list")
+    }
     rules = DefangRules(
-      attachments: try Self.attachmentRules(settings), keepsSigned: settings.signed == .keep,
+      attachments: attachments, keepsSigned: settings.signed == .keep,
       encrypted: settings.encrypted, uninspected: settings.uninspected,
       ambiguous: settings.ambiguous)
     notice = try Self.notice(settings.notice, services.files)
@@ -81,7 +86,15 @@ package struct Defang: PolicyModule {
   ) throws(SetupError) -> AttachmentRules {
     var extensions: Set<String> = []
     var exceptions: Set<String> = []
-    for item in settings.bannedExtensions.items.map({ $0.lowercased() }) {
+    let items = settings.bannedExtensions.items
+    if items.isEmpty {
+      throw SetupError(
+        option: "defang.banned_exts",
+        "no extension is banned by this: write default, or mode = off")
+    }
+    // Only exceptions are exceptions from the default list.
+    if items.allSatisfy({ $0.hasPrefix("-") }) { extensions.formUnion(BannedExtensions.standard) }
+    for item in items.map({ $0.lowercased() }) {
       if item == "default" {
         extensions.formUnion(BannedExtensions.standard)
       } else if item.hasPrefix("-") {
@@ -89,6 +102,11 @@ package struct Defang: PolicyModule {
       } else {
         extensions.insert(String(item.drop { $0 == "." || $0 == "*" }))
       }
+    }
+    if let misspelt = extensions.first(where: { $0.hasPrefix("def") && $0.utf8.count > 5 }) {
+      throw SetupError(
+        option: "defang.banned_exts",
+        "\"\(misspelt)\" is no extension of a file: is the word default meant?")
     }
     for word in extensions.union(exceptions) where !isExtension(word) {
       throw SetupError(
@@ -108,6 +126,14 @@ package struct Defang: PolicyModule {
     rules.archiveLimits.ratio = settings.archiveRatio
     rules.archiveLimits.bytes = settings.maximumDecoded.bytes
     return rules
+  }
+
+  /// Exceptions from what is not banned in the first place.
+  private static func idleExceptions(_ settings: Settings<Options>) -> [String] {
+    let items = settings.bannedExtensions.items.map { $0.lowercased() }
+    let banned = Set(BannedExtensions.standard).union(items)
+    return items.filter { $0.hasPrefix("-") }.map { String($0.dropFirst().drop { $0 == "." }) }
+      .filter { !banned.contains($0) }
   }
 
   private static func isExtension(_ word: String) -> Bool {
@@ -165,11 +191,11 @@ package struct Defang: PolicyModule {
 
   private func operate(on message: [UInt8], _ t: Transaction) -> Verdict {
     var report: AttachmentReport?
-    var inspection: Inspection?
+    var notices = NoticeWriter(self, t)
     let surgery = Surgery(
       rules.attachments,
       judge: { tree, found in
-        inspection = found
+        notices.begin(tree, found)
         let judged = AttachmentReport(tree, found, rules)
         if report == nil {
           report = judged
@@ -181,7 +207,7 @@ package struct Defang: PolicyModule {
       mayGoOn: { !t.deadline.isOver },
       treat: { tree, part in
         guard action == .replace else { return .remove }
-        return .replace(notice(for: part, tree, inspection, t))
+        return .replace(notices.notice(for: part, tree))
       })
     let result: Surgery.Result?
     do {
@@ -332,24 +358,6 @@ package struct Defang: PolicyModule {
         }))
     let word = action == .replace ? "replaced" : "removed"
     return .change(reason(report.code, ["\(word) \(report.summaries.listed)"], option: "action"))
-  }
-
-  private func notice(
-    for part: MIMEPart, _ tree: MIMETree, _ inspection: Inspection?, _ t: Transaction
-  ) -> Notice {
-    let lines = NoticeLines(part, tree, inspection)
-    let text = notice.text { variable in
-      switch variable {
-      case .parts: lines.parts
-      case .names: lines.names
-      case .reason: lines.reason
-      case .reference: t.reference.description
-      case .contact: t.contact
-      case .sender: AttachmentReport.shown(t.sender?.mailbox.description ?? "")
-      case .host: t[ClientClassFact.self]?.ownName?.description ?? ""
-      }
-    }
-    return tree.isHTMLAlone ? .html(text) : Notice(text)
   }
 }
 

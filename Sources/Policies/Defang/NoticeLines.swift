@@ -3,6 +3,63 @@
 
 internal import Attachments
 internal import MIME
+internal import Mail
+internal import Policy
+
+/// Writes the notices of one message: each part has its own, as long as there are not too many.
+struct NoticeWriter {
+  private let module: Defang
+  private let t: Transaction
+  private var inspection: Inspection?
+  /// The offences within each part, by its index.
+  private var within: [Int: [AttachmentOffence]] = [:]
+  private var isHTMLAlone = false
+  private var count = 0
+
+  /// After so many notices the rest of a message gets a line each: who sends thousands of files wants
+  /// no explanation of each.
+  private static let most = 50
+
+  init(_ module: Defang, _ t: Transaction) {
+    self.module = module
+    self.t = t
+  }
+
+  /// Takes what was found in the message as it is now.
+  mutating func begin(_ tree: MIMETree, _ inspection: Inspection) {
+    self.inspection = inspection
+    isHTMLAlone = tree.isHTMLAlone
+    within = [:]
+    for offence in inspection.offences {
+      var next = tree[offence.part]
+      while let part = next {
+        within[part.id, default: []].append(offence)
+        next = part.parent.flatMap { tree[$0] }
+      }
+    }
+  }
+
+  mutating func notice(for part: MIMEPart, _ tree: MIMETree) -> Notice {
+    count += 1
+    let lines = NoticeLines(part, tree, within[part.id] ?? [], inspection)
+    guard count <= Self.most else {
+      let text = "\(lines.names): taken out, reference \(t.reference)\n"
+      return isHTMLAlone ? .html(text) : Notice(text)
+    }
+    let text = module.notice.text { variable in
+      switch variable {
+      case .parts: lines.parts
+      case .names: lines.names
+      case .reason: lines.reason
+      case .reference: t.reference.description
+      case .contact: t.contact
+      case .sender: AttachmentReport.shown(t.sender?.mailbox.description ?? "")
+      case .host: t[ClientClassFact.self]?.ownName?.description ?? ""
+      }
+    }
+    return isHTMLAlone ? .html(text) : Notice(text)
+  }
+}
 
 /// What a notice says of the part whose place it takes, and of what was in it.
 struct NoticeLines {
@@ -14,13 +71,19 @@ struct NoticeLines {
   /// At most this many parts are named.
   private static let most = 20
 
-  init(_ part: MIMEPart, _ tree: MIMETree, _ inspection: Inspection?) {
-    let offences = (inspection?.offences ?? []).filter { Self.is($0.part, within: part, tree) }
+  init(
+    _ part: MIMEPart, _ tree: MIMETree, _ offences: [AttachmentOffence], _ inspection: Inspection?
+  ) {
     var seen: Set<Int> = []
     var lines: [String] = []
     var found: [String] = []
+    var more = 0
     for offence in offences where seen.insert(offence.part).inserted {
       guard let dangerous = tree[offence.part] else { continue }
+      guard lines.count < Self.most else {
+        more += 1
+        continue
+      }
       let name = Self.name(of: dangerous)
       found.append(name)
       let size = inspection?.sizes[offence.part].map { ", \($0) bytes" } ?? ""
@@ -36,20 +99,9 @@ struct NoticeLines {
       reason = "it cannot be inspected"
       lines = ["  \(name) (\(AttachmentReport.shown(part.type.name))): \(reason)"]
     }
-    if lines.count > Self.most {
-      lines = lines.prefix(Self.most) + ["  and \(lines.count - Self.most) more"]
-    }
+    if more > 0 { lines.append("  and \(more) more") }
     parts = lines.joined(separator: "\n")
-    names = found.prefix(Self.most).joined(separator: ", ")
-  }
-
-  private static func `is`(_ id: Int, within part: MIMEPart, _ tree: MIMETree) -> Bool {
-    var next = tree[id]
-    while let candidate = next {
-      if candidate.id == part.id { return true }
-      next = candidate.parent.flatMap { tree[$0] }
-    }
-    return false
+    names = found.joined(separator: ", ")
   }
 
   private static func name(of part: MIMEPart) -> String {

@@ -61,15 +61,24 @@ package struct ReleasePolicy: PolicyModule {
   package final class Session: HeaderStage, BodyStage, MessageStage, FinishedStage {
     let module: ReleasePolicy
     private var work: Work?
+    /// The message whose first field came.
+    private var begun: Reference?
 
     init(module: ReleasePolicy) { self.module = module }
 
     package func header(_ field: HeaderField, _ t: Transaction) -> Verdict {
+      let isFirst = begun != t.reference
+      begun = t.reference
       if let work, work.reference == t.reference {
         work.take(field)
       } else if field.isNamed(ReleaseToken.fieldName) {
         let work = Work(t.reference)
         self.work = work
+        // What stands above it would not be covered by it.
+        guard isFirst else {
+          work.fault = .notOnTop
+          return .proceed
+        }
         return begin(work, ReleaseToken(field.value))
       }
       return .proceed
