@@ -47,7 +47,7 @@ struct Releasing {
       // Who left does not stop what is under way.
       let client = SMTPClient(
         submit.smtp, hello: hostName, limit: submit.timeout.duration,
-        waiting: { try? row(.waiting) })
+        time: administration.time, waiting: { try? row(.waiting) })
       return try send(
         content, order, by: client,
         SMTPClient.Envelope(
