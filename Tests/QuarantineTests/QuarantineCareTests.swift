@@ -6,6 +6,7 @@ import FoundationEssentials
 import Glibc
 import Mail
 import Store
+import Synchronization
 import TestSupport
 import Testing
 
@@ -94,6 +95,20 @@ struct QuarantineCareTests {
     #expect(words.contains { $0.hasPrefix(start) } == (unknown > 0))
     #expect(words.contains { $0.contains("the \(known) oldest originals") } == (known > 0))
     #expect(!world.quarantine.isOverfull)
+  }
+
+  /// A file may be whole before it is indexed: its sender is about to be told that it was taken.
+  @Test func leavesWhatIsBeingKept() throws {
+    let world = try QuarantineWorld(QuarantineRules(keep: 1000, maximumSize: 5))
+    let path = world.folder.path + "/\(Self.reference(1)).eml"
+    try Data("1234567890".utf8).write(to: URL(filePath: path))
+    world.quarantine.state.withLock { _ = $0.underway.insert(Self.reference(1)) }
+    world.time.advance(by: .seconds(3600))
+    _ = try world.quarantine.care(within: .seconds(1))
+    #expect(try world.names == ["\(Self.reference(1)).eml"])
+    world.quarantine.state.withLock { _ = $0.underway.remove(Self.reference(1)) }
+    _ = try world.quarantine.care(within: .seconds(1))
+    #expect(try world.names == [])
   }
 
   /// However short originals are kept, what was released passes while its token is good.
