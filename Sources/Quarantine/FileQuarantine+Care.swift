@@ -44,18 +44,25 @@ extension FileQuarantine {
         "quarantine: \(old.count) originals (\(old.bytes) bytes) deleted, older than "
           + "[quarantine] keep")
     }
-    let files = try measure()
+    var files = try measure()
+    let swept = try sweep(&files, before: cutoff, to: rules.maximumSize)
+    if swept.old > 0 {
+      words.append("quarantine: \(swept.old) files deleted that no index knows")
+    }
+    if swept.early.count > 0 {
+      words.append(
+        "quarantine: \(swept.early.count) files (\(swept.early.bytes) bytes) that no index knows "
+          + "deleted before their time: [quarantine] max_size is \(rules.maximumSize) bytes")
+    }
     let excess = try trim(files.total, to: rules.maximumSize, within: limit, pause)
     if excess.count > 0 {
       words.append(
         "quarantine: the \(excess.count) oldest originals (\(excess.bytes) bytes) deleted before "
           + "their time: [quarantine] max_size is \(rules.maximumSize) bytes")
     }
-    let swept = try sweep(files.strange, before: cutoff)
-    if swept > 0 {
-      words.append("quarantine: \(swept) files deleted that no index knows")
-    }
-    do { try store.forgetReleases(before: cutoff, within: limit) } catch { throw .index(error) }
+    // A token outlives a short `keep`.
+    let tokens = min(cutoff, store.time.milliseconds &- Self.tokenLife)
+    do { try store.forgetReleases(before: tokens, within: limit) } catch { throw .index(error) }
     return words
   }
 
@@ -126,23 +133,32 @@ extension FileQuarantine {
     do { try store.forgetKept(old.map(\.reference), within: limit) } catch { throw .index(error) }
   }
 
-  /// The bytes in the folder, and the files in it that the index does not know.
-  private func measure() throws(QuarantineTrouble) -> (total: Int, strange: [FolderFile]) {
+  /// What is in the folder.
+  private struct Files {
+    /// The bytes of all whole files.
+    var total = 0
+    /// The files that the index does not know, the oldest first.
+    var strange: [FolderFile] = []
+  }
+
+  private func measure() throws(QuarantineTrouble) -> Files {
     let files: [FolderFile]
     let known: Set<String>
     do throws(FileTrouble) { files = try folder.files() } catch {
       throw QuarantineTrouble(error, path: folder.path)
     }
     do { known = try store.keptReferences() } catch { throw .index(error) }
-    var total = 0
-    var strange: [FolderFile] = []
+    var found = Files()
     for file in files {
-      let reference = FileName.reference(file.name)
-      guard reference != nil || FileName.isUnfinished(file.name) else { continue }
-      total += file.size
-      if reference.map({ known.contains($0) }) != true { strange.append(file) }
+      if let reference = FileName.reference(file.name) {
+        found.total += file.size
+        if !known.contains(reference) { found.strange.append(file) }
+      } else if FileName.isUnfinished(file.name) {
+        found.strange.append(file)
+      }
     }
-    return (total, strange)
+    found.strange.sort { ($0.modified, $0.name) < ($1.modified, $1.name) }
+    return found
   }
 
   private func trim(
@@ -171,23 +187,46 @@ extension FileQuarantine {
     return deleted
   }
 
-  /// Whole files that no index knows are kept as long as others: the database may have been
-  /// replaced. One written this moment is not indexed yet.
+  /// Whole files that no index knows are kept as long as others, since the database may have been
+  /// replaced, but none of them in the place of what the index knows.
+  ///
+  /// - Returns: how many were old, and what had to go for `maximum`.
   private func sweep(
-    _ strange: [FolderFile], before cutoff: Int64
-  ) throws(QuarantineTrouble) -> Int {
+    _ files: inout Files, before cutoff: Int64, to maximum: Int
+  ) throws(QuarantineTrouble) -> (old: Int, early: Deleted) {
     let now = store.time.milliseconds
-    var count = 0
-    for file in strange {
-      let isOver =
-        FileName.isUnfinished(file.name)
-        ? file.modified < now &- Self.unfinishedLife : file.modified < cutoff
-      guard isOver else { continue }
-      do throws(FileTrouble) { try folder.remove(file.name) } catch {
-        throw QuarantineTrouble(error, path: folder.path)
+    var old = 0
+    var early = Deleted()
+    for file in files.strange {
+      if let reference = FileName.reference(file.name) {
+        let isOld = file.modified < cutoff
+        guard isOld || files.total > maximum, try isForgotten(reference) else { continue }
+        try remove(file)
+        files.total -= file.size
+        if isOld {
+          old += 1
+        } else {
+          early.count += 1
+          early.bytes += file.size
+        }
+      } else if file.modified < now &- Self.unfinishedLife {
+        try remove(file)
+        old += 1
       }
-      count += 1
     }
-    return count
+    return (old, early)
+  }
+
+  /// Whether the index does not know a whole file, and is not about to.
+  private func isForgotten(_ reference: String) throws(QuarantineTrouble) -> Bool {
+    // In this order: what is no longer under way is indexed, or its file is gone.
+    guard !state.withLock({ $0.underway.contains(reference) }) else { return false }
+    return try entry(reference) == nil
+  }
+
+  private func remove(_ file: FolderFile) throws(QuarantineTrouble) {
+    do throws(FileTrouble) { try folder.remove(file.name) } catch {
+      throw QuarantineTrouble(error, path: folder.path)
+    }
   }
 }

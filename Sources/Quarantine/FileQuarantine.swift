@@ -13,7 +13,8 @@ internal import Synchronization
 /// A file is written under a passing name, brought to the disk, renamed, and then indexed: what the
 /// index names is whole. Files are named by their references, which nobody outside can influence.
 /// What a crash leaves behind is swept: unfinished files at once, whole ones that the index does not
-/// know after `keep`, since their senders were not told that the mail was taken and try again.
+/// know after `keep`, since their senders were not told that the mail was taken and try again. When
+/// there is too much, those go before anything that the index knows.
 package final class FileQuarantine: QuarantineStore {
   package let folder: any Folder
   package let store: StateStore
@@ -30,6 +31,8 @@ package final class FileQuarantine: QuarantineStore {
     /// What is wrong with the folder now.
     var standing: QuarantineTrouble?
     var key: [UInt8]?
+    /// What is being kept: its file may be whole already and not indexed yet.
+    var underway: Set<String> = []
   }
 
   package init(
@@ -61,7 +64,7 @@ package final class FileQuarantine: QuarantineStore {
       try keepWhole(content, mail, deadline)
       state.withLock { $0.failure = nil }
     } catch {
-      let end = store.time.milliseconds + Self.failureLife
+      let end = store.time.milliseconds &+ Self.failureLife
       state.withLock { $0.failure = (error, end) }
       throw error
     }
@@ -83,6 +86,8 @@ package final class FileQuarantine: QuarantineStore {
     }
     try checkRoom(for: mail.size)
     let passing = FileName.unfinished(mail.reference, random.next())
+    state.withLock { _ = $0.underway.insert(mail.reference) }
+    defer { state.withLock { _ = $0.underway.remove(mail.reference) } }
     do throws(QuarantineTrouble) {
       try write(content, passing, name)
       do { try store.keep(mail, within: min(Self.indexLimit, deadline.remaining)) } catch {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+package import Environment
 internal import Glibc
 package import Mail
 
@@ -13,19 +14,22 @@ package struct SMTPClient {
   private let hello: String
   /// How long each step may take.
   private let limit: Duration
+  private let time: any TimeSource
   private let waiting: () -> Void
 
   /// The bytes that are sent between two looks at the clock.
   private static let pieceSize = 65_536
 
   /// A client of the server at `address` that calls itself `hello` and waits at most `limit` for each
-  /// step; `waiting` is called about every ten seconds of a wait.
+  /// step by `time`; `waiting` is called about every ten seconds of a wait.
   package init(
-    _ address: SMTPAddress, hello: String, limit: Duration, waiting: @escaping () -> Void = {}
+    _ address: SMTPAddress, hello: String, limit: Duration, time: any TimeSource,
+    waiting: @escaping () -> Void = {}
   ) {
     self.address = address
     self.hello = hello
     self.limit = limit
+    self.time = time
     self.waiting = waiting
   }
 
@@ -67,7 +71,9 @@ package struct SMTPClient {
       throw .badAddress(address)
     }
     let socket: SMTPSocket
-    do { socket = try SMTPSocket(address, within: limit, waiting: waiting) } catch {
+    do {
+      socket = try SMTPSocket(address, within: limit, by: time, waiting: waiting)
+    } catch {
       throw SubmissionTrouble(error, at: .connect, address)
     }
     let session = Session(socket: socket, limit: limit, address: address)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Environment
 internal import Mail
 
 extension SMTPClient {
@@ -10,7 +11,7 @@ extension SMTPClient {
     let limit: Duration
     let address: SMTPAddress
 
-    private var end: Duration { SMTPSocket.now + limit }
+    private var end: Duration { socket.time.monotonic + limit }
 
     /// The greeting, then EHLO or, for a server that does not know it, HELO.
     func greet(_ hello: String) throws(SubmissionTrouble) -> SMTPExtensions {
@@ -89,7 +90,7 @@ extension SMTPClient {
 
     /// Says goodbye; nobody waits for the answer.
     func quit() {
-      try? socket.write(Array("QUIT\r\n".utf8), until: SMTPSocket.now + .milliseconds(100))
+      try? socket.write(Array("QUIT\r\n".utf8), until: socket.time.monotonic + .milliseconds(100))
     }
 
     private func reply(

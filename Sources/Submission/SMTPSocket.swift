@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Environment
 internal import Glibc
 
 /// A TCP connection whose every step has a limit.
@@ -16,6 +17,8 @@ final class SMTPSocket {
   }
 
   private let descriptor: Int32
+  /// The clock of all limits here.
+  let time: any TimeSource
   private var buffer: [UInt8] = []
   /// Called about every ten seconds of a wait.
   private let waiting: () -> Void
@@ -25,9 +28,11 @@ final class SMTPSocket {
   /// Connects within `limit` to the first address of the host that takes the connection.
   ///
   /// A name is looked up as the system does it, which no limit cuts short: name an address.
-  init(_ address: SMTPAddress, within limit: Duration, waiting: @escaping () -> Void)
-    throws(Trouble)
-  {
+  init(
+    _ address: SMTPAddress, within limit: Duration, by time: any TimeSource,
+    waiting: @escaping () -> Void
+  ) throws(Trouble) {
+    self.time = time
     self.waiting = waiting
     var hints = addrinfo()
     hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -36,13 +41,13 @@ final class SMTPSocket {
     let result = getaddrinfo(address.host, String(address.port), &hints, &list)
     guard result == 0 else { throw .noAddress(String(cString: gai_strerror(result))) }
     defer { freeaddrinfo(list) }
-    let end = Self.now + limit
+    let end = time.monotonic + limit
     var trouble = Trouble.failed(ECONNREFUSED)
     var next = list
     while let entry = next {
       next = entry.pointee.ai_next
       do throws(Trouble) {
-        descriptor = try Self.connect(entry.pointee, until: end)
+        descriptor = try Self.connect(entry.pointee, until: end, time)
         return
       } catch {
         trouble = error
@@ -53,14 +58,16 @@ final class SMTPSocket {
 
   deinit { close(descriptor) }
 
-  private static func connect(_ entry: addrinfo, until end: Duration) throws(Trouble) -> Int32 {
+  private static func connect(
+    _ entry: addrinfo, until end: Duration, _ time: any TimeSource
+  ) throws(Trouble) -> Int32 {
     let type = entry.ai_socktype | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
     let descriptor = socket(entry.ai_family, type, entry.ai_protocol)
     guard descriptor >= 0 else { throw .failed(errno) }
     do throws(Trouble) {
       if Glibc.connect(descriptor, entry.ai_addr, entry.ai_addrlen) != 0 {
         guard errno == EINPROGRESS else { throw .failed(errno) }
-        try wait(descriptor, Int16(POLLOUT), until: end) {}
+        try wait(descriptor, Int16(POLLOUT), until: end, time) {}
         var code: Int32 = 0
         var length = socklen_t(MemoryLayout<Int32>.size)
         guard getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length) == 0, code == 0 else {
@@ -85,7 +92,7 @@ final class SMTPSocket {
         return line
       }
       guard buffer.count <= maximum else { throw .tooLong }
-      try Self.wait(descriptor, Int16(POLLIN), until: end, waiting)
+      try Self.wait(descriptor, Int16(POLLIN), until: end, time, waiting)
       var piece = [UInt8](repeating: 0, count: 4096)
       let count = recv(descriptor, &piece, piece.count, 0)
       if count < 0, errno == EINTR || errno == EAGAIN { continue }
@@ -108,7 +115,7 @@ final class SMTPSocket {
         guard errno == EAGAIN else {
           throw errno == EPIPE || errno == ECONNRESET ? .closed : .failed(errno)
         }
-        try Self.wait(descriptor, Int16(POLLOUT), until: end, waiting)
+        try Self.wait(descriptor, Int16(POLLOUT), until: end, time, waiting)
         continue
       }
       sent += count
@@ -116,10 +123,11 @@ final class SMTPSocket {
   }
 
   private static func wait(
-    _ descriptor: Int32, _ events: Int16, until end: Duration, _ waiting: () -> Void
+    _ descriptor: Int32, _ events: Int16, until end: Duration, _ time: any TimeSource,
+    _ waiting: () -> Void
   ) throws(Trouble) {
     while true {
-      let left = end - now
+      let left = end - time.monotonic
       guard left > .zero else { throw .timeout }
       let (seconds, attoseconds) = min(left, waitSlice).components
       let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000 + 1
@@ -129,12 +137,5 @@ final class SMTPSocket {
       guard result == 0 || errno == EINTR else { throw .failed(errno) }
       if result == 0 { waiting() }
     }
-  }
-
-  /// The clock of all limits here.
-  static var now: Duration {
-    var now = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return .seconds(now.tv_sec) + .nanoseconds(now.tv_nsec)
   }
 }

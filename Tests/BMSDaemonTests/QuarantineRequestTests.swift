@@ -3,6 +3,7 @@
 
 import Configuration
 import Control
+import Digests
 import Environment
 import FoundationEssentials
 import Glibc
@@ -194,6 +195,72 @@ struct QuarantineRequestTests {
     #expect(perform(.content(Self.reference, part: "../x")).end.status == EX_USAGE)
     #expect(perform(.content("K7Q2M9XA4V", part: nil)).end.status == 1)
     #expect(perform(.content("../../x", part: nil)).end.status == EX_USAGE)
+  }
+
+  /// What is given out by its number is what was indexed under it.
+  @Test(arguments: [
+    ("the part of that number", "2", "MZ", Data("MZ".utf8)),
+    ("another, as numbers changed", "1", "MZ", Data("MZ".utf8)),
+    ("one whose number is gone", "7.1b", ".hello", Data(".hello".utf8)),
+    ("none", "2", "other", nil),
+  ])
+  func givesThePartThatWasIndexed(
+    _ what: String, _ number: String, _ indexed: String, _ expected: Data?
+  ) throws {
+    let reference = "K7Q2M9XA4X"
+    let mail = KeptMail(
+      reference: reference, time: 0, sender: "<ann@example.com>", recipients: ["<b@example.org>"],
+      module: "defang", reason: "banned", size: 0, digest: "",
+      parts: [
+        KeptMail.Part(
+          number: number, name: "n.exe", type: "a/b", size: indexed.utf8.count,
+          digest: try SHA256.digest(of: Array(indexed.utf8)).description)
+      ])
+    try quarantine.keep([Array(Self.original.utf8)[...]], as: mail, by: Deadline(.seconds(9), time))
+    let (rows, end) = perform(.content(reference, part: number))
+    guard let expected else {
+      #expect(rows == [] && end.status == EX_DATAERR)
+      #expect(end.messages.first?.hasPrefix("no part of \(reference) is the one") == true)
+      return
+    }
+    #expect(rows == [.name("\(reference)-\(number)-n.exe"), .piece(expected)])
+  }
+
+  /// A filter may be configured to look deeper than it does by default.
+  @Test func givesPartsThatAreDeep() {
+    let depth = 150
+    var text = ""
+    for level in 0..<depth {
+      text += "Content-Type: multipart/mixed; boundary=b\(level)x\r\n\r\n--b\(level)x\r\n"
+    }
+    text += "Content-Type: application/octet-stream; name=a.exe\r\n\r\nMZ"
+    let number = Array(repeating: "1", count: depth).joined(separator: ".")
+    let part = MIMEPartReader().part(number, of: Array(text.utf8), name: nil)
+    #expect(part?.name == "a.exe")
+    #expect(part?.content == Array("MZ".utf8))
+  }
+
+  @Test(arguments: [
+    ("nothing to cut", "asked\nfor", "asked\nfor"),
+    ("ASCII", String(repeating: "a", count: 5000), String(repeating: "a", count: 900)),
+    (
+      "one character of many scalars", "e" + String(repeating: "\u{301}", count: 5000),
+      "e" + String(repeating: "\u{301}", count: 449)
+    ),
+    (
+      "what is escaped", String(repeating: "\u{1B}", count: 5000),
+      String(repeating: "\u{1B}", count: 225)
+    ),
+  ])
+  func cutsReasons(_ what: String, _ reason: String, _ expected: String) throws {
+    #expect(Array(Releasing.cut(reason).unicodeScalars) == Array(expected.unicodeScalars))
+    let server = try ScriptedSMTPServer { _, _ in nil }
+    let request = ReleaseRequest(
+      reference: Self.reference, form: .attached, part: nil, recipient: nil, reason: reason)
+    _ = perform(.release(request), port: server.port)
+    #expect(try quarantine.store.releases(of: Self.reference).first?.reason == expected)
+    let lines = content(server).split(separator: "\r\n")
+    #expect(lines.contains { $0 == "Released because: \(MailText(expected))" })
   }
 
   @Test func listsDeletesAndPurges() throws {

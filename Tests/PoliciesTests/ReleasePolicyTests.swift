@@ -191,4 +191,28 @@ struct ReleasePolicyTests {
     let original = String(decoding: try quarantine.content(of: mail), as: UTF8.self)
     #expect(original.hasPrefix("Subject: kept\r\n") && original.hasSuffix("\r\n\r\n" + Self.body))
   }
+
+  /// What an index entry can be is limited, whatever a message is made of: it has to fit into a line
+  /// of the control socket, 1 MiB.
+  @Test(arguments: [("many", 600, 3, 500), ("long names", 600, 600, 243), ("few", 20, 600, 20)])
+  func limitsWhatIsIndexed(
+    _ what: String, _ count: Int, _ length: Int, _ expected: Int
+  ) throws {
+    let name = String(repeating: "n", count: length - 2)
+    var body = ""
+    for number in 0..<count {
+      body += "--b\r\nContent-Type: a/octet-stream; name=\"\(name)\(number).exe\"\r\n\r\nMZ\r\n"
+    }
+    _ = try Conversation().from("<a@example.com>").to("<b@example.org>")
+      .header("MIME-Version", "1.0").header("Content-Type", "multipart/mixed; boundary=b")
+      .body(MailText(body + "--b--\r\n")).run(on: site)
+    let mail = try #require(
+      try quarantine.store.kept(limit: 10).first { $0.reference != Self.reference })
+    #expect(mail.parts.count == expected)
+    #expect(mail.parts.allSatisfy { $0.name.bytes.count <= 255 && $0.type.bytes.count <= 255 })
+    #expect(mail.reason.bytes.count <= 2000)
+    let rest = expected < count ? " and \(count - expected) more parts" : ""
+    #expect(mail.reason.description.hasSuffix(rest))
+    #expect(try JSONEncoder().encode(mail).count < 1 << 19)
+  }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+import Environment
 import Mail
 import TestSupport
 import Testing
@@ -13,7 +14,8 @@ struct SMTPClientTests {
 
   func client(_ server: ScriptedSMTPServer, limit: Duration = .seconds(20)) throws -> SMTPClient {
     SMTPClient(
-      try #require(SMTPAddress("127.0.0.1:\(server.port)")), hello: "mx.example.org", limit: limit)
+      try #require(SMTPAddress("127.0.0.1:\(server.port)")), hello: "mx.example.org", limit: limit,
+      time: SystemTime())
   }
 
   func send(
@@ -184,7 +186,7 @@ struct SMTPClientTests {
     _ = server.commands
     let address = try #require(SMTPAddress("127.0.0.1:1"))
     #expect(throws: SubmissionTrouble.unreachable(address, "Connection refused")) {
-      try SMTPClient(address, hello: "x", limit: .seconds(5)).send(
+      try SMTPClient(address, hello: "x", limit: .seconds(5), time: SystemTime()).send(
         .init(sender: "", recipients: ["a@b"], size: 1, isEightBit: false)
       ) { _ in [] }
     }

@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import Control
+internal import Digests
 internal import Environment
 internal import FoundationEssentials
 internal import Glibc
@@ -116,25 +117,53 @@ extension Administration {
     }
   }
 
-  /// A part of a kept message.
+  /// A part of a kept message, where the index has one of that number the very one that was indexed.
   ///
-  /// - Throws: an end that says that there is none of that number.
+  /// - Throws: an end that says that there is none of that number, or that it is not the one.
   func part(
     _ number: String, of content: [UInt8], _ mail: KeptMail
   ) throws(ControlEnd) -> DecodedPart {
+    // Letters tell the readings of a part from each other.
     let isNumber =
       !number.isEmpty && number.utf8.count <= 1000
-      && number.utf8.allSatisfy { (0x30...0x39).contains($0) || $0 == 0x2E }
+      && number.utf8.allSatisfy {
+        (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2E
+      }
     guard isNumber else {
       throw ControlEnd(EX_USAGE, ["a part has a number like 2 or 1.2"])
     }
-    guard
-      let part = parts.part(
-        number, of: content, name: mail.parts.first { $0.number == number }?.name)
-    else {
+    let indexed = mail.parts.first { $0.number == number }
+    let found = parts.part(number, of: content, name: indexed?.name)
+    if let indexed { return try part(indexed, found, of: content, mail) }
+    guard let found else {
       throw ControlEnd(
         1, ["\(mail.reference) has no part \(number): bmsd quarantine show \(mail.reference)"])
     }
-    return part
+    return found
+  }
+
+  /// `found` if it is the part that was indexed, or else the one that is: with other limits, or by
+  /// another version, parts may be numbered otherwise.
+  private func part(
+    _ indexed: KeptMail.Part, _ found: DecodedPart?, of content: [UInt8], _ mail: KeptMail
+  ) throws(ControlEnd) -> DecodedPart {
+    do throws(DigestTrouble) {
+      if let found, try SHA256.digest(of: found.content).description == indexed.digest {
+        return found
+      }
+      if let digest = SHA256Digest(hexadecimal: indexed.digest),
+        let other = try parts.part(with: digest, of: content, name: indexed.name)
+      {
+        return other
+      }
+    } catch {
+      throw Self.end(of: .digest(error.description))
+    }
+    throw ControlEnd(
+      EX_DATAERR,
+      [
+        "no part of \(mail.reference) is the one that was noted as part \(indexed.number), with "
+          + "the SHA-256 \(indexed.digest); the whole original is as it came"
+      ])
   }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-package import Mail
+package import Digests
 internal import MIME
+package import Mail
 
 /// A part of a message, decoded.
 package struct DecodedPart: Sendable {
@@ -20,6 +21,11 @@ package struct DecodedPart: Sendable {
 package protocol PartReader: Sendable {
   /// The part of that number, as `1.2`, by the name that it is known under; nil when there is none.
   func part(_ number: String, of original: [UInt8], name: MailText?) -> DecodedPart?
+
+  /// The first part whose decoded content has that digest; nil when there is none.
+  func part(
+    with digest: SHA256Digest, of original: [UInt8], name: MailText?
+  ) throws(DigestTrouble) -> DecodedPart?
 }
 
 /// Takes parts out as the filter that kept the message sees them.
@@ -32,10 +38,47 @@ package struct MIMEPartReader: PartReader {
   package func part(
     _ number: String, of original: [UInt8], name: MailText?
   ) -> DecodedPart? {
-    let tree = MIMETree(original)
+    let tree = Self.tree(original)
     guard let part = tree.inOrder.first(where: { $0.number == number }) else { return nil }
     var decoder = tree.decoder(of: part)
     guard let content = decoder.content(limit: Self.longest) else { return nil }
-    return DecodedPart(name: name ?? MailText(part.names.first?.text ?? ""), content: content)
+    return Self.decoded(part, name, content)
+  }
+
+  package func part(
+    with digest: SHA256Digest, of original: [UInt8], name: MailText?
+  ) throws(DigestTrouble) -> DecodedPart? {
+    let tree = Self.tree(original)
+    // Parts in parts are decoded again for each that they are in.
+    var room = tree.limits.work(forSize: original.count)
+    for part in tree.inOrder {
+      room -= part.body.count
+      guard room >= 0 else { return nil }
+      var decoder = tree.decoder(of: part)
+      guard let content = decoder.content(limit: Self.longest),
+        try SHA256.digest(of: content) == digest
+      else { continue }
+      return Self.decoded(part, name, content)
+    }
+    return nil
+  }
+
+  private static func decoded(
+    _ part: MIMEPart, _ name: MailText?, _ content: [UInt8]
+  ) -> DecodedPart {
+    DecodedPart(name: name ?? MailText(part.names.first?.text ?? ""), content: content)
+  }
+
+  /// With limits that no filter's are above, whatever it was configured with when it kept the
+  /// message.
+  private static func tree(_ original: [UInt8]) -> MIMETree {
+    var limits = MIMELimits()
+    limits.depth = 1000
+    limits.parts = 1_000_000
+    limits.headerBytes = 64 << 20
+    limits.namesPerPart = 100_000
+    // Messages in messages get smaller with each decoding; only odd readings take more than this.
+    limits.decodedBytes = max(limits.decodedBytes, original.count &* 8)
+    return MIMETree(original, limits: limits)
   }
 }

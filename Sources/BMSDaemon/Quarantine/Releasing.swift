@@ -21,8 +21,9 @@ struct Releasing {
   private let caller: ControlCaller
 
   private static let patience = Duration.seconds(5)
-  /// The longest reason that is kept, in characters.
-  private static let longestReason = 500
+  /// The longest reason that is kept, in bytes as it is shown: with what stands before it in a
+  /// letter it fits into a line (RFC 5322 §2.1.1).
+  private static let longestReason = 900
 
   init(_ administration: Administration, _ quarantine: FileQuarantine, _ caller: ControlCaller) {
     self.administration = administration
@@ -33,18 +34,20 @@ struct Releasing {
   func perform(
     _ request: ReleaseRequest, _ mail: KeptMail, _ row: (QuarantineRow) throws -> Void
   ) throws -> ControlEnd {
+    var request = request
+    request.reason = Self.cut(request.reason)
     let recipients = try recipients(request, mail)
     let (form, content) = try content(request, mail, recipients)
     let isOriginal = form == ReleaseRequest.Form.original.rawValue
     let order = FileQuarantine.Order(
       reference: mail.reference, form: form, caller: caller.description,
-      reason: String(request.reason.prefix(Self.longestReason)))
+      reason: request.reason)
     let submit = administration.configuration.settings(SubmitOptions.self)
     return try withoutActuallyEscaping(row) { row in
       // Who left does not stop what is under way.
       let client = SMTPClient(
         submit.smtp, hello: hostName, limit: submit.timeout.duration,
-        waiting: { try? row(.waiting) })
+        time: administration.time, waiting: { try? row(.waiting) })
       return try send(
         content, order, by: client,
         SMTPClient.Envelope(
@@ -52,6 +55,19 @@ struct Releasing {
           recipients: recipients, size: content.count + 400,
           isEightBit: content.contains { $0 > 0x7F }), row)
     }
+  }
+
+  /// As much of a reason as is kept. A character may have any number of scalars, and one of them
+  /// may take many bytes when it is shown.
+  static func cut(_ reason: String) -> String {
+    var cut = String.UnicodeScalarView()
+    var room = longestReason
+    for scalar in reason.unicodeScalars {
+      room -= MailText(String(scalar)).description.utf8.count
+      guard room >= 0 else { break }
+      cut.append(scalar)
+    }
+    return String(cut)
   }
 
   private func send(
