@@ -76,14 +76,6 @@ extension StateStore {
     }
   }
 
-  /// Ends a release that was not used.
-  package func revoke(_ id: String, within limit: Duration) throws(StoreTrouble) {
-    try file.write(within: limit) { db in
-      try db.execute(
-        sql: "UPDATE release SET until = 0 WHERE id = ? AND used IS NULL", arguments: [id])
-    }
-  }
-
   /// The secret of that name; `new` where there is none yet, which is kept then.
   package func secret(
     _ name: String, new: [UInt8], within limit: Duration

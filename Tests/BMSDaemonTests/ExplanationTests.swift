@@ -225,7 +225,7 @@ struct ExplanationTests {
     #expect(ban.contains("    bmsd ban remove 2001:db8::1"))
     #expect(ban.contains("    new-triplet."))
     let unknown = advice("later", client: "unknown", sender: "<a@b.example>")
-    #expect(unknown.contains("or set [later] mode = observe"))
+    #expect(unknown.contains("    set [later] mode = observe"))
   }
 
   @Test func everyCodeHasASentence() throws {

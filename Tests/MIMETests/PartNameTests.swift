@@ -100,7 +100,7 @@ struct NameFieldCase: Sendable, CustomTestStringConvertible {
     .init("Content-Location: \"a\\x%2Eexe\"", ["x%2Eexe", "x.exe"]),
     .init("Content-Description: x.exe", ["x.exe"]),
     .init("Content-Description: x.exe\nContent-Type: a/b; name=y", ["y"]),
-    .init("Content-Description: x.exe\nContent-Type: a/b; start=y", ["y", "x.exe"]),
+    .init("Content-Description: x.exe\nContent-Type: a/b; start=y", ["x.exe"]),
     .init("Content-Description: x@y.exe", []),
     .init("Content-ID: <x.exe>", ["<x.exe>"]),
     .init("Content-ID: <1@example.com>", []),

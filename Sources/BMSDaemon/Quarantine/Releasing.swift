@@ -91,8 +91,6 @@ struct Releasing {
       try? row(.sent(to: outcome.accepted, reply: outcome.reply.description))
       var messages = outcome.refused.map { "not to \($0.recipient): \($0.reply)" }
       if try !wasSeen(id) {
-        // Whoever gets the message has the token now.
-        if let id { try? quarantine.store.revoke(id, within: Self.patience) }
         messages.append(
           "the message was taken, but did not come past this bmsd: it keeps its field "
             + "\(ReleaseToken.fieldName). Is bmsd the milter of [submit] smtp?")
