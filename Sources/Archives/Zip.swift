@@ -10,24 +10,25 @@
 enum Zip: ArchiveFormat {
   static func list(_ data: [UInt8], depth: Int, _ session: inout ArchiveSession) {
     let scan = ZipScan(data, limit: session.limits.entries)
-    guard scan.isZip else {
-      // Reached for what is called an archive, or was recognised as one.
-      if !data.allSatisfy({ $0 <= 0x20 }) { session.listing.problems.insert(.damaged) }
-      return
-    }
-    session.listing.isArchive = true
+    session.listing.isArchive = session.listing.isArchive || scan.isZip
     if scan.isEncrypted { session.listing.problems.insert(.encrypted) }
     if scan.hasUnreadableName { session.listing.problems.insert(.unreadableName) }
     if scan.isOverLimit { session.listing.problems.insert(.tooManyEntries) }
     for path in scan.paths {
       guard session.add(path, depth: depth) else { return }
     }
-    guard scan.hasMembers else { return }
-    if scan.ends.isEmpty { session.listing.problems.insert(.damaged) }
+    guard scan.hasMembers || !scan.isZip else { return }
     var isRead = false
     for end in scan.ends.suffix(mostDirectories) {
       isRead = read(data, upTo: end, depth, &session) || isRead
     }
+    guard scan.isZip || isRead else {
+      // Reached for what is called an archive, or has a mark of one, maybe by chance.
+      if !data.allSatisfy({ $0 <= 0x20 }) { session.listing.problems.insert(.damaged) }
+      return
+    }
+    session.listing.isArchive = true
+    if scan.ends.isEmpty { session.listing.problems.insert(.damaged) }
     // Without a directory that can be read, the members follow one another from the first header.
     if !isRead, let first = scan.firstHeader {
       session.listing.problems.insert(.damaged)

@@ -2,14 +2,18 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 /// Finds the headers of zip structures anywhere in data, in one pass.
+///
+/// Their marks have four bytes and occur by chance in every few gigabytes of pictures. Names count
+/// behind any of them; problems, and that there is a zip at all, only of headers that make sense.
 struct ZipScan {
   /// The paths of all headers, each once.
   private(set) var paths: [[UInt8]] = []
   /// Where a directory ends, without the comment behind it: libarchive looks for it in the last
   /// 16 KiB only.
   private(set) var ends: [Int] = []
-  /// Where the first member's header stands.
+  /// Where the first member's header that makes sense stands.
   private(set) var firstHeader: Int?
+  /// Whether a header or the end of a directory makes sense.
   private(set) var isZip = false
   private(set) var hasMembers = false
   private(set) var isEncrypted = false
@@ -46,13 +50,17 @@ struct ZipScan {
 
   /// Where a header has its fields (APPNOTE §4.3.7, §4.3.12).
   private struct Layout {
+    var version: Int
     var flags: Int
+    var method: Int
     var nameLength: Int
     var extraLength: Int
     var name: Int
 
-    static let local = Layout(flags: 6, nameLength: 26, extraLength: 28, name: 30)
-    static let central = Layout(flags: 8, nameLength: 28, extraLength: 30, name: 46)
+    static let local = Layout(
+      version: 4, flags: 6, method: 8, nameLength: 26, extraLength: 28, name: 30)
+    static let central = Layout(
+      version: 6, flags: 8, method: 10, nameLength: 28, extraLength: 30, name: 46)
   }
 
   private mutating func takeHeader(_ data: LittleEndian, _ at: Int, _ layout: Layout) {
@@ -60,21 +68,40 @@ struct ZipScan {
       let nameLength = data.uint16(at &+ layout.nameLength),
       let extraLength = data.uint16(at &+ layout.extraLength)
     else { return }
-    isZip = true
-    hasMembers = true
-    if layout.name == Layout.local.name, firstHeader == nil { firstHeader = at }
-    // APPNOTE §4.4.4: bit 0 encrypted; bit 13 the header is masked, its name is none.
-    if flags & 1 != 0 { isEncrypted = true }
-    if flags & 0x2000 != 0 { hasUnreadableName = true }
+    let nameStart = at &+ layout.name
+    if makesSense(data, at, layout), nameStart &+ nameLength <= data.count {
+      isZip = true
+      hasMembers = true
+      if layout.name == Layout.local.name, firstHeader == nil { firstHeader = at }
+      // APPNOTE §4.4.4: bit 0 encrypted; bit 13 the header is masked, its name is none.
+      if flags & 1 != 0 { isEncrypted = true }
+      if flags & 0x2000 != 0 || nameLength == 0 { hasUnreadableName = true }
+    }
     budget &-= nameLength &+ extraLength
     guard budget > 0 else {
       isOverLimit = true
       return
     }
-    let nameStart = at &+ layout.name
     take(data.bytes(nameStart, nameLength))
     takeExtra(data.bytes(nameStart &+ nameLength, extraLength))
   }
+
+  /// Whether a header can be one that a program wrote: of random ones, one in ten million can.
+  private func makesSense(_ data: LittleEndian, _ at: Int, _ layout: Layout) -> Bool {
+    guard let version = data.uint16(at &+ layout.version),
+      let flags = data.uint16(at &+ layout.flags), let method = data.uint16(at &+ layout.method)
+    else { return false }
+    // APPNOTE §4.4.3: up to 6.3; §4.4.2: some writers put their system into the upper byte.
+    return version & 0xFF <= 63 && version >> 8 <= 20 && flags & Self.reservedFlags == 0
+      && Self.methods.contains(method)
+  }
+
+  /// APPNOTE §4.4.4: bits 7 to 10, 12, 14 and 15 are unused or reserved.
+  private static let reservedFlags = 0xD780
+  /// APPNOTE §4.4.5, those that are reserved left out.
+  private static let methods: Set<Int> = [
+    0, 1, 2, 3, 4, 5, 6, 8, 9, 10, 12, 14, 16, 18, 19, 20, 93, 94, 95, 96, 97, 98, 99,
+  ]
 
   // APPNOTE §4.6.9: 0x7075, size, version, CRC-32 of the name in the header, name in UTF-8.
   private mutating func takeExtra(_ extra: ArraySlice<UInt8>) {
@@ -90,7 +117,6 @@ struct ZipScan {
 
   private mutating func take(_ name: ArraySlice<UInt8>) {
     let name = Array(name.suffix(ArchiveSession.longestPath))
-    if name.isEmpty { hasUnreadableName = true }
     guard !name.isEmpty, !seen.contains(name) else { return }
     guard paths.count < limit else {
       isOverLimit = true
@@ -102,9 +128,14 @@ struct ZipScan {
 
   // APPNOTE §4.3.16: end of central directory record, 22 bytes and a comment.
   private mutating func takeEnd(_ data: LittleEndian, _ at: Int) {
-    guard data.uint16(at &+ 20) != nil else { return }
-    isZip = true
-    if let entries = data.uint16(at &+ 10), entries > 0 { hasMembers = true }
+    guard data.uint16(at &+ 20) != nil, let disk = data.uint16(at &+ 4),
+      let entries = data.uint16(at &+ 10)
+    else { return }
+    // One file, or its numbers stand in the record of zip64.
+    if disk == 0 || disk == 0xFFFF, data.uint16(at &+ 6) == disk {
+      isZip = true
+      if entries > 0 { hasMembers = true }
+    }
     ends.append(at &+ 22)
   }
 }

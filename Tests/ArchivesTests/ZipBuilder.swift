@@ -31,6 +31,9 @@ struct ZipBuilder {
     }
   }
 
+  /// What the header of a member begins with.
+  static let localMark: [UInt8] = [0x50, 0x4B, 3, 4]
+
   var entries: [Entry]
   var prefix: [UInt8] = []
   var comment: [UInt8] = []
@@ -73,6 +76,22 @@ struct ZipBuilder {
       for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }
     }
     return ~crc
+  }
+}
+
+/// Bytes without order, the same for the same seed (SplitMix64).
+struct SeededBytes {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next(_ count: Int) -> [UInt8] {
+    (0..<count).map { _ in
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var mixed = (state ^ state >> 30) &* 0xBF58_476D_1CE4_E5B9
+      mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+      return UInt8(truncatingIfNeeded: mixed ^ mixed >> 31)
+    }
   }
 }
 

@@ -155,6 +155,26 @@ struct ZipCase: Sendable, CustomTestStringConvertible {
     ) { ZipBuilder((0..<20).map { _ in "a.txt" }).bytes },
   ]
 
+  @Test("marks that stand in a picture by chance", arguments: [[3, 4], [1, 2], [5, 6]] as [[UInt8]])
+  func randomBytesAreNoArchive(_ mark: [UInt8]) {
+    for seed in 0..<200 as Range<UInt64> {
+      var random = SeededBytes(seed: seed)
+      let data = random.next(20_000) + Array("PK".utf8) + mark + random.next(20_000)
+      let listing = ArchiveReader.list(data)
+      #expect(!listing.isArchive, "seed \(seed)")
+      #expect(listing.problems.isSubset(of: [.damaged]), "seed \(seed)")
+    }
+  }
+
+  @Test func aPictureInAnArchiveAddsNoProblem() {
+    for seed in 0..<200 as Range<UInt64> {
+      var random = SeededBytes(seed: seed)
+      let picture = random.next(2000) + ZipBuilder.localMark + random.next(2000)
+      let listing = ArchiveReader.list(ZipBuilder(ZipBuilder.Entry("a.jpg", picture)).bytes)
+      #expect(listing.isArchive && listing.problems.isEmpty, "seed \(seed)")
+    }
+  }
+
   @Test func manyOverlappingHeadersAreNotReadAgainAndAgain() {
     // Each header claims a name of 65,535 bytes that holds the following headers.
     let header: [UInt8] =
