@@ -155,7 +155,8 @@ struct ZipCase: Sendable, CustomTestStringConvertible {
     ) { ZipBuilder((0..<20).map { _ in "a.txt" }).bytes },
   ]
 
-  @Test("marks that stand in a picture by chance", arguments: [[3, 4], [1, 2], [5, 6]] as [[UInt8]])
+  @Test(
+    "marks that stand in a picture by chance", arguments: [[3, 4], [1, 2], [5, 6]] as [[UInt8]])
   func randomBytesAreNoArchive(_ mark: [UInt8]) {
     for seed in 0..<200 as Range<UInt64> {
       var random = SeededBytes(seed: seed)

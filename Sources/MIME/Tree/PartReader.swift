@@ -72,7 +72,7 @@ struct PartReader {
       if interpretations.count > before, base.type.isMultipart { return }
     }
     // Mail programs open an attached .eml as a message, whatever its type.
-    if base.type.isMessage || Self.sayMessage(base.names) {
+    if base.type.isMessage || base.names.contains(where: \.saysMessage) {
       messages(in: base, body, &texts)
     } else {
       add(base)
@@ -216,16 +216,6 @@ extension PartReader {
   }
 
   private static let mostFields = 8
-
-  /// Whether a name says that the content is a message: `.eml`, `.mht`.
-  private static func sayMessage(_ names: [PartName]) -> Bool {
-    names.contains { name in
-      let end = name.text.utf8.suffix(6).map(\.lowercasedASCII)
-      return [".eml", ".mht", ".mhtml", ".nws"].contains {
-        end.suffix($0.utf8.count).elementsEqual($0.utf8)
-      }
-    }
-  }
 
   /// Every name that the fields give the content.
   private static func names(
