@@ -7,6 +7,8 @@ package struct ContentType: Sendable, Hashable {
   package var name: String
   /// The texts that a mail program may take for the boundary, the most correct first.
   package var boundaries: [[UInt8]] = []
+  /// Whether there are more boundaries than are looked for.
+  var leavesOutBoundaries = false
   /// The charset in lower case.
   package var charset: String?
 
@@ -37,25 +39,39 @@ package struct ContentType: Sendable, Hashable {
     charset = parameters.values(of: "charset").first.map {
       String(decoding: $0.bytes.filter { $0 != 0x22 }, as: UTF8.self).lowercased()
     }
-    var seen: [[UInt8]] = []
-    for value in parameters.values(of: "boundary") where seen.count < Self.mostBoundaries {
-      for boundary in Self.readings(ofBoundary: value.bytes) where !seen.contains(boundary) {
-        seen.append(boundary)
-      }
+    var seen: Set<[UInt8]> = []
+    var all: [[UInt8]] = []
+    for value in parameters.values(of: Self.boundaryName) {
+      for boundary in Self.readings(ofBoundary: value.bytes)
+      where seen.insert(boundary).inserted { all.append(boundary) }
     }
-    boundaries = Array(seen.prefix(Self.mostBoundaries))
+    leavesOutBoundaries = value.leavesOutWanted || all.count > Self.mostBoundaries
+    // Of several parameters programs take the first or the last.
+    if all.count > Self.mostBoundaries {
+      all = all.prefix(Self.mostBoundaries &- 1) + all.suffix(1)
+    }
+    boundaries = all
   }
 
+  /// Reads an unfolded field. However many parameters come before it, the boundary is found.
+  init(field value: ArraySlice<UInt8>) {
+    self.init(
+      ParameterizedValue(value, limit: Self.mostParameters, wanted: Self.boundaryName))
+  }
+
+  private static let boundaryName = "boundary"
+  private static let mostParameters = 100
   private static let mostBoundaries = 8
   /// RFC 2046 §5.1.1: a boundary has at most 70 characters; programs with a buffer of that size cut.
   private static let longestBoundary = 70
 
-  /// White space at its end never counts (RFC 2046 §5.1.1). Some programs take quotes within the
+  /// White space at its end never counts (RFC 2046 §5.1.1). RFC 2046 allows no empty boundary, but
+  /// some programs split at lines of two hyphens then. Some programs take quotes within the
   /// quotes, or angle brackets, off as well.
   private static func readings(ofBoundary bytes: [UInt8]) -> [[UInt8]] {
     var text = bytes[...]
     while text.last?.isSpace == true { text = text.dropLast() }
-    guard !text.isEmpty else { return [] }
+    guard !text.isEmpty else { return [[]] }
     var readings = [Array(text)]
     for (open, close) in [(UInt8(0x22), UInt8(0x22)), (0x27, 0x27), (0x3C, 0x3E)]
     where text.count > 2 && text.first == open && text.last == close {

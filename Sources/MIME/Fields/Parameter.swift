@@ -24,17 +24,33 @@ struct ParameterizedValue: Equatable {
   var parameters: [RawParameter] = []
   /// Whether some were left out because there are too many.
   var isOverLimit = false
+  /// Whether some of those were wanted.
+  var leavesOutWanted = false
 
-  /// Reads an unfolded value; at most `limit` parameters.
-  init(_ value: ArraySlice<UInt8>, limit: Int) {
+  /// Reads an unfolded value; at most `limit` parameters, and behind those as many again that are
+  /// called `wanted`.
+  init(_ value: ArraySlice<UInt8>, limit: Int, wanted: String? = nil) {
     var scanner = ParameterScanner(value)
     word = scanner.word()
+    var wantedLeft = wanted == nil ? 0 : limit
     while let parameter = scanner.next() {
-      guard parameters.count < limit else {
-        isOverLimit = true
+      if parameters.count < limit {
+        parameters.append(parameter)
+        continue
+      }
+      isOverLimit = true
+      if parameter.name == wanted {
+        if wantedLeft == 0 {
+          // Some programs take the last.
+          leavesOutWanted = true
+          if !parameters.isEmpty { parameters.removeLast() }
+        } else {
+          wantedLeft &-= 1
+        }
+        parameters.append(parameter)
+      } else if wanted == nil {
         return
       }
-      parameters.append(parameter)
     }
   }
 }

@@ -70,10 +70,10 @@ struct DelimiterFinder {
     return candidates.count &* 16 &+ min(isHuge ? Int.max : bytes, range.count)
   }
 
-  /// All lines that begin with two hyphens and the boundary.
+  /// All lines that begin with two hyphens and the boundary; if it is empty, those that have nothing
+  /// but the hyphens of a delimiter.
   func delimiters(_ boundary: [UInt8]) -> [Delimiter] {
-    guard !boundary.isEmpty else { return [] }
-    return candidates.compactMap { start in
+    candidates.compactMap { start in
       let text = MessageBytes.range(start &+ 2, start &+ 2 &+ boundary.count)
       guard text.upperBound <= range.upperBound, buffer[text].elementsEqual(boundary) else {
         return nil
@@ -83,9 +83,11 @@ struct DelimiterFinder {
       var rest = buffer[text.upperBound..<line.content.upperBound]
       let isClosing = rest.starts(with: [0x2D, 0x2D])
       if isClosing { rest = rest.dropFirst(2) }
+      let isExact = rest.allSatisfy(\.isSpace)
+      guard isExact || !boundary.isEmpty else { return nil }
       return Delimiter(
         line: start, before: endOfLine(before: start), next: line.next, isClosing: isClosing,
-        isExact: rest.allSatisfy(\.isSpace))
+        isExact: isExact)
     }
   }
 

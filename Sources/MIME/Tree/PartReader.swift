@@ -27,6 +27,7 @@ struct PartReader {
       let (names, nameFindings) = Self.names(of: header, in: buffer, limit: limits.namesPerPart)
       if Set(types.map(\.name)).count > 1 { add(.ambiguous(.contentTypes)) }
       if let difference { add(.ambiguous(difference)) }
+      if types.contains(where: \.leavesOutBoundaries) { add(.notInspected(.names)) }
       for (typeIndex, type) in (types.isEmpty ? [part.standardType] : types).enumerated() {
         for (encodingIndex, encoding) in encodings.enumerated() {
           let ambiguity =
@@ -67,7 +68,9 @@ struct PartReader {
     let before = interpretations.count
     if base.type.isMultipart || !base.type.boundaries.isEmpty {
       splits(of: base, body, &texts)
-      if interpretations.count == before, base.type.isMultipart { guesses(of: base, body, &texts) }
+      // Programs that believe no empty boundary look for another one.
+      let isKnown = interpretations.count > before && base.type.boundaries.contains { !$0.isEmpty }
+      if !isKnown, base.type.isMultipart { guesses(of: base, body, &texts) }
       // Programs that go by the type of what is not multipart see one part.
       if interpretations.count > before, base.type.isMultipart { return }
     }
@@ -105,6 +108,8 @@ struct PartReader {
       for (index, inside) in insides.enumerated() {
         let finder = finder(inside, &texts)
         for (number, boundary) in base.type.boundaries.enumerated() {
+          // Text has lines of two hyphens; what is no multipart is split there by nobody.
+          guard !boundary.isEmpty || base.type.isMultipart else { continue }
           texts.charge(finder.cost(of: boundary))
           let all = finder.delimiters(boundary)
           let exact = all.filter(\.isExact)
@@ -187,10 +192,9 @@ extension PartReader {
     var types: [ContentType] = []
     for field in header.fields where field.name == .type {
       let value = buffer.unfolded(field.position)
-      var readings = [ContentType(ParameterizedValue(value, limit: 100))]
+      var readings = [ContentType(field: value)]
       if EncodedWord.occurs(in: value) {
-        readings.append(
-          ContentType(ParameterizedValue(Array(EncodedWord.decode(value).utf8)[...], limit: 100)))
+        readings.append(ContentType(field: Array(EncodedWord.decode(value).utf8)[...]))
       }
       for type in readings where !types.contains(type) { types.append(type) }
       if types.count >= mostFields { break }
