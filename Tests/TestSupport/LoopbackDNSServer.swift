@@ -51,12 +51,12 @@ package final class LoopbackDNSServer: Sendable {
 
   package init(_ zone: String = "") throws {
     resolver = try ZoneResolver(zone)
-    tcp = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    udp = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
-    guard let first = Self.bind(tcp, 0), listen(tcp, 16) == 0, Self.bind(udp, first) != nil else {
-      throw Failure()
-    }
-    port = first
+    // A port that is free for one of both may be taken for the other.
+    let found = (0..<50).lazy.compactMap { _ in Self.sockets() }.first
+    guard let (tcp, udp, port) = found, listen(tcp, 16) == 0 else { throw Failure() }
+    self.tcp = tcp
+    self.udp = udp
+    self.port = port
     let isRunning = startThread { [self] in serve() }
     guard isRunning else { throw Failure() }
   }
@@ -65,6 +65,15 @@ package final class LoopbackDNSServer: Sendable {
   package var server: NameServer {
     // The loopback address always is one.
     NameServer("127.0.0.1@\(port)") ?? NameServer(.init(v4: 0x7F00_0001), port: port)
+  }
+
+  private static func sockets() -> (tcp: Int32, udp: Int32, port: UInt16)? {
+    let tcp = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    let udp = socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0)
+    if let port = bind(tcp, 0), bind(udp, port) != nil { return (tcp, udp, port) }
+    close(tcp)
+    close(udp)
+    return nil
   }
 
   private static func bind(_ socket: Int32, _ port: UInt16) -> UInt16? {
