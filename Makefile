@@ -9,6 +9,8 @@ NOOPS = .build/bench/noop .build/bench/noop-no-reply .build/bench/noop-copy
 SOURCES = Sources Tests Package.swift
 # Seconds that each parser is fuzzed, as many at once as there are processors.
 TIME ?= 20
+# `make test` lets each parser see about the same inputs in every run.
+SEED ?=
 # thread or address: `make test` runs the tests of the wire with that sanitizer, and nothing else.
 SANITIZE ?=
 
@@ -78,7 +80,8 @@ demo: build ## watch real mail go through a private Postfix and bmsd; KEEP=1 sta
 ifeq ($(SANITIZE),)
 test: ## install what the tests need, build, run everything
 	Tests/Tools/install-packages --unpacked build tests package machine
-	$(MAKE) lint unit-test build end-to-end fuzz
+	$(MAKE) lint unit-test build end-to-end
+	$(MAKE) fuzz SEED=1
 else
 test: sanitize
 endif
@@ -108,7 +111,7 @@ bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; B
 	$(CC) -O2 -Wall -Wextra -DCOPY -o $@ $< -lmilter -lpthread
 
 fuzz: ## libFuzzer on every parser, TIME=20 seconds each; finds are in .build/fuzz/found
-	Tests/Tools/fuzz --time $(TIME)
+	Tests/Tools/fuzz --time $(TIME) $(if $(SEED),--seed $(SEED))
 
 sanitize: ## tests of the wire with a sanitizer: make test SANITIZE=thread (or address)
 	Tests/Tools/install-packages build tests
