@@ -32,6 +32,8 @@ final class UnboundContext: Sendable {
     }
   }
 
+  /// Set once; what it points to has locks of libunbound's own, and no answer reaches it but through
+  /// the library.
   private nonisolated(unsafe) let context: OpaquePointer
   private let tickets = Mutex<[ObjectIdentifier: Ticket]>([:])
   private let isStopping = Mutex(false)

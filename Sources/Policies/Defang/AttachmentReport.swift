@@ -23,7 +23,7 @@ struct AttachmentReport {
       guard let part = tree[offence.part] else { continue }
       let text = Self.text(offence.danger)
       if rules.keepsSigned, Self.isSigned(part, tree) {
-        if !keptSigned.contains(text) { keptSigned.append(text) }
+        if keptSigned.last != text { keptSigned.append(text) }
         continue
       }
       // One file has often the same name in two fields.
