@@ -173,7 +173,10 @@ struct QuarantineRequestTests {
     #expect(end == ControlEnd(status, ["not released: the server refused the message: \(reply)"]))
   }
 
-  @Test(arguments: ["", "nobody", "@example.org", "a\r\nb@example.org", "a>b@example.org\u{0}"])
+  @Test(arguments: [
+    "a@example.org,b@example.org", "a b@example.org", "", "nobody", "@example.org",
+    "a\r\nb@example.org", "a>b@example.org\u{0}",
+  ])
   func sendsNothingToWhatIsNoAddress(_ address: String) throws {
     let request = ReleaseRequest(
       reference: Self.reference, form: .original, part: nil, recipient: address, reason: "")

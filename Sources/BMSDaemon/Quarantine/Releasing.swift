@@ -129,7 +129,9 @@ struct Releasing {
       return mail.recipients.map { Mailbox(envelope: $0).address }
     }
     let mailbox = Mailbox(envelope: MailText(text))
-    guard mailbox.domain != nil, !mailbox.localPart.isEmpty, SMTPClient.isSafe(mailbox.address)
+    // A list would be read as one mailbox with an odd local part.
+    guard text.hasPrefix("\"") || !text.contains(where: { ", ;".contains($0) }),
+      mailbox.domain != nil, !mailbox.localPart.isEmpty, SMTPClient.isSafe(mailbox.address)
     else {
       throw ControlEnd(EX_USAGE, ["\(MailText(text)) is no address"])
     }

@@ -95,6 +95,10 @@ extension CommandPage {
     The database as it was before a new version changed its tables.
     .It Pa /var/lib/bms/trail.db
     The decision trail; it may be deleted at any time.
+    .It Pa /var/lib/bms/quarantine
+    Originals of mail that was changed or kept away, a file each.
+    .It Pa /etc/mail/bms/attachment.txt
+    The notice in the place of an attachment, where there is one of your own.
     .It Pa /var/lib/bms/bms.conf.good
     The configuration that the daemon took last.
     .It Pa /run/bms/control.sock
