@@ -68,6 +68,10 @@ class MailTestCase(unittest.TestCase):
         self.addCleanup(self.daemon.stop)
         return self.daemon.start()
 
+    def enter_network(self) -> None:
+        """Has what is started from here on share the mail server's network: this machine's, unless
+        a suite makes one of its own."""
+
     def mta_folder(self) -> Path:
         folder = self.folder / "mta"
         folder.mkdir(mode=0o711)

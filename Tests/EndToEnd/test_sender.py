@@ -9,7 +9,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from mta import NameServer, Reply, Settings, free_port, wait_until
+from mta import NameServer, Reply, Settings, wait_until
 from test_memory import PostfixMemory, SendmailMemory, STRANGER
 
 ZONE = f"""
@@ -27,14 +27,14 @@ class Senders:
     """The same for every mail server."""
 
     def begin_with_dns(self, *settings: Settings) -> None:
-        port = free_port()
-        self.begin(
-            {"dns": {"servers": f"127.0.0.1@{port}"}, "spf": {"mode": "enforce"},
-             "auth_results": {"mode": "enforce"}},
-            *settings)
-        dns = NameServer(self.folder, port, ZONE)
+        self.enter_network()
+        dns = NameServer(self.folder, ZONE)
         self.addCleanup(dns.stop)
         dns.start()
+        self.begin(
+            {"dns": {"servers": dns.server}, "spf": {"mode": "enforce"},
+             "auth_results": {"mode": "enforce"}},
+            *settings)
 
     def forge(self, mark: str) -> Reply:
         return self.send(self.visitor("mx.example.com"), mark, "ann@forged.example")

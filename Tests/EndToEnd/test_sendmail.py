@@ -23,16 +23,23 @@ NAMES = {FORGER: "localhost", STRANGER: "mx.example.com"}
 class SendmailTestCase(MailTestCase):
     """bmsd behind a private Sendmail."""
 
+    network: PrivateNetwork | None = None
+
+    def enter_network(self) -> None:
+        if self.network:
+            return
+        self.network = PrivateNetwork("192.0.2.0/24")
+        self.addCleanup(self.network.close)
+        inside = self.network.entered()
+        inside.__enter__()
+        self.addCleanup(inside.__exit__, None, None, None)
+
     def start(
         self, settings: Settings | None = None, socket: str = "", printed: bool = False,
         **milter: str,
     ) -> None:
         """With `printed` Sendmail gets the lines that `bmsd config mta` prints for it."""
-        network = PrivateNetwork("192.0.2.0/24")
-        self.addCleanup(network.close)
-        inside = network.entered()
-        inside.__enter__()
-        self.addCleanup(inside.__exit__, None, None, None)
+        self.enter_network()
         daemon = self.start_daemon(socket, settings, **milter)
         self.sink = MailSink()
         self.addCleanup(self.sink.stop)

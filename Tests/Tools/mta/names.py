@@ -1,73 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: the bmsd authors
 
-"""A private DNS: Debian's dnsmasq, which answers from a few lines and asks nobody."""
+"""A private DNS: Debian's Unbound, which answers from a few lines and asks nobody."""
 
 from __future__ import annotations
 
 import shlex
-import socket
-import struct
 from pathlib import Path
 
-from .processes import Failure, Program, wait_until
+from .packages import unbound
+from .processes import Failure, Program, free_port, wait_until
 
 
 class NameServer:
     """Answers on a loopback port. What is not in the zone does not exist."""
 
-    def __init__(self, folder: Path, port: int, zone: str) -> None:
+    def __init__(self, folder: Path, zone: str) -> None:
         """`zone` has a record a line: `NAME TYPE DATA`, as `bmsd try --zone` reads it."""
-        self.port = port
-        options = [option for line in zone.splitlines() if (option := self._option(line))]
-        self.program = Program(
-            [
-                "dnsmasq", "--keep-in-foreground", "--no-resolv", "--no-hosts", "--conf-file=/dev/null",
-                "--pid-file", "--user=", "--listen-address=127.0.0.1", "--bind-interfaces",
-                f"--port={port}", "--local=/#/", *options,
-            ],
-            folder / "dns.log",
-        )
+        self.folder = folder
+        self.records = [record for line in zone.splitlines() if (record := self._record(line))]
+        self.program: Program | None = None
+        self.port = 0
+
+    @property
+    def server(self) -> str:
+        """The server as an option names it."""
+        return f"127.0.0.1@{self.port}"
 
     @staticmethod
-    def _option(line: str) -> str | None:
-        words = shlex.split(line, comments=True)
+    def _record(line: str) -> str | None:
+        words = shlex.split(line, comments=True, posix=False)
         if not words:
             return None
-        name, kind, data = words[0], words[1].upper(), words[2:]
-        match kind:
-            case "TXT":
-                # A comma begins another string.
-                return f"--txt-record={name}," + ",".join(data)
-            case "A" | "AAAA":
-                return f"--host-record={name},{data[0]}"
-            case "PTR":
-                return f"--ptr-record={name},{data[0]}"
-            case "MX":
-                return f"--mx-host={name},{data[1]},{data[0]}"
-        raise Failure(f"the private DNS does not serve {kind} records")
+        if "'" in line:
+            raise Failure(f"the private DNS quotes with apostrophes: {line}")
+        return " ".join(words)
 
     def start(self) -> NameServer:
-        """Waits until it answers."""
-        question = struct.pack(">HHHHHH", 1, 0x100, 1, 0, 0, 0) + b"\1x\0" + struct.pack(">HH", 1, 1)
+        """Waits until it serves. Another process may take the port first: then another is tried."""
+        for attempt in range(1, 6):
+            self.port = free_port()
+            log = self.folder / f"dns-{attempt}.log"
+            self.program = Program([unbound(), "-d", "-c", str(self._configuration())], log)
+            if wait_until("the private DNS", lambda: self._state(log)) == "serves":
+                return self
+            self.program.stop()
+        raise Failure(f"the private DNS did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
-        def answers() -> bool:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-                client.settimeout(0.2)
-                try:
-                    client.sendto(question, ("127.0.0.1", self.port))
-                    return bool(client.recv(512))
-                except OSError:
-                    return False
+    def _configuration(self) -> Path:
+        file = self.folder / "unbound.conf"
+        lines = "".join(f"  local-data: '{record}'\n" for record in self.records)
+        file.write_text(f"""server:
+  directory: "{self.folder}"
+  chroot: ""
+  username: ""
+  pidfile: ""
+  use-syslog: no
+  interface: 127.0.0.1
+  port: {self.port}
+  do-ip6: no
+  module-config: "iterator"
+  local-zone: "." static
+  local-data: ". SOA ns. host. 1 3600 600 86400 300"
+{lines}remote-control:
+  control-enable: no
+""")
+        return file
 
-        wait_until("an answer of the private DNS", answers, 10)
-        return self
+    def _state(self, log: Path) -> str | None:
+        """What became of it, once that is known. It says that it serves when its port is open."""
+        assert self.program
+        if "start of service" in log.read_text(errors="replace"):
+            return "serves"
+        return None if self.program.process.poll() is None else "ended"
 
     def stop(self) -> None:
-        self.program.stop()
-
-    def __enter__(self) -> NameServer:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        if self.program:
+            self.program.stop()

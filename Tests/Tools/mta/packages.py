@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # SPDX-FileCopyrightText: the bmsd authors
 
-"""Finds Debian's Postfix and Sendmail: installed, or unpacked by install-packages."""
+"""Finds Debian's Postfix, Sendmail and Unbound: installed, or unpacked by install-packages."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def _unpacked(name: str) -> Path:
         tool = Path("Tests", "Tools", "install-packages")
         raise Failure(f"{name} is not unpacked in {cache()}: run {tool} {name}")
     return folder
+
+
+def unbound() -> str:
+    """Unbound's program: it is never installed, for it would answer for the machine."""
+    return str(_unpacked("unbound") / "usr/sbin/unbound")
 
 
 def map_plugins() -> dict[str, Path]:

@@ -82,10 +82,16 @@ def wait_until(what: str, ready: Callable[[], T | None], patience: float = PATIE
 
 
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on 127.0.0.1 that nobody uses now, neither for TCP nor for UDP."""
+    for _ in range(100):
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+            stream.bind(("127.0.0.1", 0))
+            try:
+                datagram.bind(stream.getsockname())
+            except OSError:
+                continue
+            return int(stream.getsockname()[1])
+    raise Failure("no port is free for both TCP and UDP")
 
 
 class Folder:
