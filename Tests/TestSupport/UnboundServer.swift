@@ -21,28 +21,45 @@ package final class UnboundServer: Sendable {
   /// zone file of that path, DNSSEC records included. Returns once it answers.
   package init(_ zone: String = "", signed: [String: String] = [:]) throws {
     folder = try TemporaryFolder()
-    port = try Self.freePort()
-    let configuration = folder.path("unbound.conf")
-    try Data(Self.configuration(zone, signed, folder.path, port).utf8)
-      .write(to: URL(filePath: configuration))
-    let process = Process()
-    process.executableURL = try Self.executable()
-    process.arguments = ["-d", "-c", configuration]
-    let errors = Pipe()
-    process.standardError = errors
-    process.standardOutput = FileHandle.nullDevice
-    try process.run()
-    pid = process.processIdentifier
+    let program = try Self.executable()
     var log = ""
-    while !log.contains("start of service") {
-      let data = errors.fileHandleForReading.availableData
-      guard !data.isEmpty else { throw Failure(description: "unbound did not start: \(log)") }
-      log += String(decoding: data, as: UTF8.self)
+    // Another process may take the port before Unbound does: then another one is tried.
+    for _ in 1...5 {
+      let port = try Self.freePort()
+      let text = Self.configuration(zone, signed, folder.path, port)
+      let configuration = folder.path("unbound.conf")
+      try Data(text.utf8).write(to: URL(filePath: configuration))
+      let process = Process()
+      process.executableURL = program
+      process.arguments = ["-d", "-c", configuration]
+      let errors = Pipe()
+      process.standardError = errors
+      process.standardOutput = FileHandle.nullDevice
+      try process.run()
+      if Self.serves(errors.fileHandleForReading, &log) {
+        self.port = port
+        pid = process.processIdentifier
+        return
+      }
     }
-    // What it says later is let go.
-    errors.fileHandleForReading.readabilityHandler = { handle in
+    throw Failure(description: "unbound did not start: \(log)")
+  }
+
+  /// Reads what it says until it serves or has ended; what it says later is let go.
+  private static func serves(_ output: FileHandle, _ log: inout String) -> Bool {
+    var said = ""
+    while !said.contains("start of service") {
+      let data = output.availableData
+      guard !data.isEmpty else {
+        log += said
+        return false
+      }
+      said += String(decoding: data, as: UTF8.self)
+    }
+    output.readabilityHandler = { handle in
       if handle.availableData.isEmpty { handle.readabilityHandler = nil }
     }
+    return true
   }
 
   deinit { kill(pid, SIGKILL) }
