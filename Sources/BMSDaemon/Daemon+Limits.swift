@@ -7,6 +7,16 @@ internal import Logging
 internal import Milter
 
 extension Daemon {
+  /// Arenas of glibc's malloc. Its own limit, eight a processor, is one for nearly each of
+  /// libmilter's threads, and every arena keeps what the largest message left in it.
+  private static let arenas = 2 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+
+  /// Holds malloc to them; before libmilter makes threads.
+  static func limitArenas() {
+    // malloc that knows no arenas has nothing to limit.
+    _ = MilterRuntime.limitArenas(arenas)
+  }
+
   /// As many sessions as there are descriptors and threads for: without descriptors libmilter spins
   /// without a pause, without threads it forgets sessions, so our limit must bite first.
   static func affordable(_ wanted: Int, _ log: Logger) -> Int {
@@ -28,7 +38,7 @@ extension Daemon {
   }
 
   /// How many threads fit into what is left of the address space, should it be limited: each takes
-  /// a stack, and the first ones an arena of glibc's malloc, too (8 arenas a processor, mallopt(3)).
+  /// a stack, and the first ones an arena of glibc's malloc, too.
   private static func threadsInAddressSpace() -> Int {
     // Not raised: who set it means to bound memory.
     var set = rlimit()
@@ -40,7 +50,6 @@ extension Daemon {
     let reserve = 640 * megabyte
     let room = limit - addressSpaceInUse() - reserve
     let (stack, arena) = (8 * megabyte, 64 * megabyte)
-    let arenas = 8 * max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     let first = min(arenas, room / (stack + arena))
     return first < arenas ? first : first + (room - arenas * (stack + arena)) / stack
   }

@@ -78,6 +78,7 @@ package final class Daemon: Sendable {
     let options = configuration.settings(MilterOptions.self)
     let trail = TrailWriter(time: SystemTime())
     self.trail = trail
+    Self.limitArenas()
     var opened: [ListeningSocket] = []
     do {
       (socket, socketFault) = try Self.listen(options, handedOn)

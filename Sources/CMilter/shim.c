@@ -4,6 +4,7 @@
 #include "CMilter.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -49,6 +50,8 @@ int accept(int listener, struct sockaddr *restrict address, socklen_t *restrict 
 	}
 	return connection;
 }
+
+bool cmilter_limit_arenas(int count) { return mallopt(M_ARENA_MAX, count) == 1; }
 
 int cmilter_setreply(SMFICTX *context, const char *code, const char *enhanced,
                      const char *const *lines, size_t count)

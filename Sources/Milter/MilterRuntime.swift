@@ -74,6 +74,12 @@ public enum MilterRuntime {
     current.withLock { $0?.factory = factory }
   }
 
+  /// Has libmilter's threads share at most `count` arenas of glibc's malloc, if called before there
+  /// are threads; false when malloc does not take the limit.
+  public static func limitArenas(_ count: Int) -> Bool {
+    cmilter_limit_arenas(Int32(clamping: count))
+  }
+
   /// Leaves further connections in the backlog, for whoever holds the listening socket next. There
   /// is no way back.
   public static func endAccepting() { cmilter_end_accepting() }

@@ -20,4 +20,7 @@ void cmilter_end_accepting(void);
 /* Exempts the calling thread from that. */
 void cmilter_accept_always(void);
 
+/* malloc makes no more arenas than `count` (M_ARENA_MAX, mallopt(3)); returns whether it agreed. */
+bool cmilter_limit_arenas(int count);
+
 #endif

@@ -61,7 +61,9 @@ extension Results {
           what: "CPU a message of the mix \(at), to the copying no-op's",
           value: own.ratio(to: other, \.processorTime), limit: 1.3))
     }
-    if let first = attachmentGrowth.first, let last = attachmentGrowth.last {
+    // Until then the caches make the clients' acquaintance.
+    let acquainted = attachmentGrowth.first { $0.messages >= Correspondence.knownClients }
+    if let first = acquainted, let last = attachmentGrowth.last, last.messages > first.messages {
       targets.append(
         Target(
           what: "RSS after \(last.messages) messages of the mix to that after \(first.messages)",
