@@ -14,8 +14,10 @@ _KEPT = ("BMSD", "KEEP", "NO_COLOR", "MTA_CACHE", "TERM")
 
 
 def become_root(script: Path) -> None:
-    """Returns as root: goes on under sudo, or says what is missing and exits."""
+    """Returns as root, with root's folders of programs in PATH: goes on under sudo, or says what is
+    missing and exits."""
     if os.geteuid() == 0:
+        os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
         return
     sudo = shutil.which("sudo")
     if not sudo:
