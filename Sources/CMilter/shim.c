@@ -2,6 +2,7 @@
  * SPDX-FileCopyrightText: the bmsd authors */
 #define _GNU_SOURCE
 #include "CMilter.h"
+#include "reading.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -47,6 +48,8 @@ int accept(int listener, struct sockaddr *restrict address, socklen_t *restrict 
 		if (failure == EMFILE || failure == ENFILE || failure == ENOMEM || failure == ENOBUFS)
 			poll(NULL, 0, 100);
 		errno = failure;
+	} else if (!accepts_always) {
+		reading_began(connection);
 	}
 	return connection;
 }

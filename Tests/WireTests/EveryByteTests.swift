@@ -53,6 +53,26 @@ extension WireTests {
       #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
     }
 
+    @Test func whatComesBehindQuitReachesNoLaterSession() throws {
+      let bmsd = try daemon()
+      let session = RecordedSession()
+      func answers(to bytes: [UInt8]) throws -> [WirePacket] {
+        let connection = try RawConnection(to: bmsd.socketPath)
+        connection.send(bytes)
+        return try #require(try connection.packetsToTheEnd())
+      }
+      let expected = try answers(to: session.bytes)
+      #expect(!expected.isEmpty)
+      // The next connection gets the same descriptor.
+      for count in 1...64 {
+        let surplus = session.bytes.dropFirst(count).prefix(1 << (count % 12))
+        #expect(try answers(to: session.bytes + surplus) == expected, "\(surplus.count) bytes behind")
+        #expect(try answers(to: session.bytes) == expected, "after \(surplus.count) bytes behind")
+      }
+      #expect(try bmsd.serves())
+      #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
+    }
+
     @Test("fault 45: MTAs fall silent behind every byte, all at once, and then go on")
     func fallsSilentBehindEveryByte() throws {
       let bmsd = try daemon()
