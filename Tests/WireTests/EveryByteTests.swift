@@ -66,8 +66,8 @@ extension WireTests {
       // The next connection gets the same descriptor.
       for count in 1...64 {
         let surplus = session.bytes.dropFirst(count).prefix(1 << (count % 12))
-        #expect(try answers(to: session.bytes + surplus) == expected, "\(surplus.count) bytes behind")
-        #expect(try answers(to: session.bytes) == expected, "after \(surplus.count) bytes behind")
+        #expect(try answers(to: session.bytes + surplus) == expected, "with \(surplus.count) bytes")
+        #expect(try answers(to: session.bytes) == expected, "after \(surplus.count) bytes")
       }
       #expect(try bmsd.serves())
       #expect(try bmsd.countsAtStop() == "messages=0 sessions=0")
