@@ -11,7 +11,7 @@ package enum Documentation {
 
   /// `man/bms.conf.5`, in mdoc.
   package static var manualPage: String {
-    ManualPage.render(sections, chapters: dangerousAttachments)
+    ManualPage.render(sections, chapters: senderPolicy + dangerousAttachments)
   }
 
   /// `etc/bms.m4`: Sendmail's line for a daemon that runs by the sample file, as `bmsd config mta`
