@@ -106,6 +106,33 @@ extension CommandPage {
     .It Pa /var/spool/postfix/bms/bms.sock
     Where the MTA reaches the daemon, within the chroot of Debian's Postfix.
     .El
+    .Sh ZONE FILES
+    With
+    .Fl Fl zone
+    a command asks no DNS server: it answers from a file with a record on each line.
+    What is not in the file does not exist.
+    .Bd -literal -offset indent
+    example.org               TXT  "v=spf1 mx " "-all"
+    example.org               MX   10 mail.example.org
+    mail.example.org          A    192.0.2.1
+    1.2.0.192.in-addr.arpa    PTR  mail.example.org
+    slow.example.org          TIMEOUT
+    broken.example.org        SERVFAIL
+    forged.example.org        BOGUS
+    .Ed
+    .Pp
+    Types are A, AAAA, CNAME, MX, NS, PTR, SOA and TXT.
+    Names are absolute; strings are quoted, and several are joined.
+    .Li TIMEOUT ,
+    .Li SERVFAIL
+    and
+    .Li BOGUS
+    (DNSSEC says no) are what happens to questions for types that the name does not have.
+    Lines that begin with
+    .Ql #
+    or
+    .Ql \&;
+    mean nothing.
     .Sh SIGNALS
     .Bl -tag -width Ds
     .It Dv SIGHUP , SIGUSR1
