@@ -42,7 +42,7 @@ import Testing
     #expect(
       chapters.map { $0.dropFirst(4) } == [
         "NAME", "SYNOPSIS", "DESCRIPTION", "COMMANDS", "OPERATION", "MTA MACROS", "FILES",
-        "SIGNALS", "EXIT STATUS", "EXAMPLES", "SECURITY", "SEE ALSO",
+        "ZONE FILES", "SIGNALS", "EXIT STATUS", "EXAMPLES", "SECURITY", "SEE ALSO",
       ])
   }
 
