@@ -51,6 +51,9 @@ package struct FakeFiles: FileSource {
     self.contents = contents.mapValues { Array($0.utf8) }
   }
 
+  /// Files that need not be text.
+  package init(bytes contents: [String: [UInt8]]) { self.contents = contents }
+
   package struct Missing: Error, CustomStringConvertible {
     package let description = "No such file or directory"
   }
@@ -94,6 +97,10 @@ package final class KeptOriginals: OriginalKeeper {
       guard !state.isFull else { throw Full() }
       state.kept.append(Kept(reference: t.reference, message: message, original: original))
     }
+  }
+
+  package func forget(_ t: Transaction) {
+    state.withLock { state in state.kept.removeAll { $0.reference == t.reference } }
   }
 }
 
