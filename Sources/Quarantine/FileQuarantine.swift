@@ -102,6 +102,20 @@ package final class FileQuarantine: QuarantineStore {
     state.withLock { $0.total += mail.size }
   }
 
+  /// First the index: what it does not know any more is nobody's original, and is swept where its
+  /// file stays.
+  package func forget(
+    _ reference: String, by deadline: Deadline
+  ) throws(QuarantineTrouble) {
+    guard let mail = try entry(reference), let name = FileName.message(reference) else { return }
+    let limit = min(Self.indexLimit, deadline.remaining)
+    do { try store.forgetKept([reference], within: limit) } catch { throw .index(error) }
+    do throws(FileTrouble) { try folder.remove(name) } catch {
+      throw QuarantineTrouble(error, path: folder.path)
+    }
+    state.withLock { $0.total = max(0, $0.total - mail.size) }
+  }
+
   private func checkRoom(for size: Int) throws(QuarantineTrouble) {
     let rules = rules
     guard size <= rules.maximumSize else {

@@ -88,6 +88,27 @@ struct QuarantineTests {
     #expect(world.quarantine.faults == [])
   }
 
+  @Test func forgetsWhatItKept() throws {
+    let world = try QuarantineWorld()
+    try world.keep("one", Self.reference)
+    try world.keep("other", "K7Q2M9XA4V")
+    try world.quarantine.forget(Self.reference, by: world.deadline)
+    try world.quarantine.forget(Self.reference, by: world.deadline)
+    #expect(try world.names == ["K7Q2M9XA4V.eml"])
+    #expect(try world.store.keptTotal() == (1, 5))
+    #expect(try world.quarantine.entry(Self.reference) == nil)
+  }
+
+  @Test func forgetsTheIndexFirst() throws {
+    let world = try QuarantineWorld()
+    try world.keep("one", Self.reference)
+    world.folder.fail(.remove, with: EROFS)
+    #expect(throws: QuarantineTrouble.notWritable(path: world.folder.path)) {
+      try world.quarantine.forget(Self.reference, by: world.deadline)
+    }
+    #expect(try world.quarantine.entry(Self.reference) == nil)
+  }
+
   @Test func keepsTheSameMessageOnce() throws {
     let world = try QuarantineWorld()
     try world.keep("one", Self.reference)
