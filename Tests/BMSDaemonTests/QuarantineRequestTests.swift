@@ -257,7 +257,7 @@ struct QuarantineRequestTests {
     #expect(rows.count == 2 && end == .well)
     #expect(rows.last == .counted(1, bytes: Self.original.utf8.count))
     #expect(perform(.show("k7q2m9xa4t")).rows.count == 1)
-    #expect(perform(.purge(olderThan: 1000)).rows == [.deleted(0, bytes: 0)])
+    #expect(perform(.purge(olderThan: 1000)).rows == [.deleted(0, bytes: 0, missing: 0)])
     #expect(perform(.delete(Self.reference)).end == .well)
     #expect(perform(.delete(Self.reference)).end.status == 1)
     #expect(perform(.list(limit: 10, skip: 0)).rows == [.counted(0, bytes: 0)])
