@@ -31,29 +31,38 @@ struct QuarantineSetupTests {
 
   @Test(arguments: [
     Row(testDescription: "well", dir: "/q", standing: .folder(.init(owner: 107, mode: 0o750))),
-    Row(testDescription: "of another, open to a group that bmsd may have", dir: "/q",
+    Row(
+      testDescription: "of another, open to a group that bmsd may have", dir: "/q",
       standing: .folder(.init(owner: 0, mode: 0o770))),
-    Row(testDescription: "open to all", dir: "/q",
+    Row(
+      testDescription: "open to all", dir: "/q",
       standing: .folder(.init(owner: 0, mode: 0o1777))),
     Row(testDescription: "to be made", dir: "/q", standing: .absent(hasParent: true)),
-    Row(testDescription: "to be made beside the database that is not there either",
+    Row(
+      testDescription: "to be made beside the database that is not there either",
       dir: "/var/lib/bms/q", standing: .absent(hasParent: false)),
-    Row(testDescription: "empty", dir: "", fault: "no folder is named, so that nothing can be kept"),
-    Row(testDescription: "relative", dir: "q",
+    Row(
+      testDescription: "empty", dir: "", fault: "no folder is named, so that nothing can be kept"),
+    Row(
+      testDescription: "relative", dir: "q",
       fault: "warning: quarantine.dir: originals go to /etc/mail/q, beside this file: write an "
         + "absolute path"),
     Row(testDescription: "a file", dir: "/q", standing: .noFolder, fault: "/q is no folder"),
-    Row(testDescription: "nowhere", dir: "/a/q", standing: .absent(hasParent: false),
+    Row(
+      testDescription: "nowhere", dir: "/a/q", standing: .absent(hasParent: false),
       fault: "warning: quarantine.dir: /a/q is not there, and neither is the folder it lies in, so "
         + "that bmsd cannot make it"),
-    Row(testDescription: "read-only", dir: "/q",
+    Row(
+      testDescription: "read-only", dir: "/q",
       standing: .folder(.init(owner: 107, mode: 0o750, isReadOnly: true)),
       fault: "warning: quarantine.dir: /q is on a file system that is mounted read-only"),
-    Row(testDescription: "of another", dir: "/q",
+    Row(
+      testDescription: "of another", dir: "/q",
       standing: .folder(.init(owner: 0, mode: 0o755)),
       fault: "warning: quarantine.dir: /q cannot be written by the user whose /var/lib/bms is "
         + "(uid 107), as whom bmsd runs"),
-    Row(testDescription: "own, but closed", dir: "/q",
+    Row(
+      testDescription: "own, but closed", dir: "/q",
       standing: .folder(.init(owner: 107, mode: 0o577)),
       fault: "warning: quarantine.dir: /q cannot be written by the user whose /var/lib/bms is "
         + "(uid 107), as whom bmsd runs"),

@@ -247,8 +247,10 @@ struct QuarantineTests {
       #expect(throws: QuarantineTrouble.self) { try world.quarantine.content(of: mail) }
     }
     unlink(path)
-    #expect(throws: QuarantineTrouble.gone(
-      reference: Self.reference, what: "\(world.folder.path)/\(Self.reference).eml")) {
+    #expect(
+      throws: QuarantineTrouble.gone(
+        reference: Self.reference, what: "\(world.folder.path)/\(Self.reference).eml")
+    ) {
       try world.quarantine.content(of: mail)
     }
     symlink("/etc/passwd", path)

@@ -83,7 +83,8 @@ extension QuarantineCommand {
       let status = try DaemonAccess(config).ask(
         .release(
           ReleaseRequest(
-            reference: reference, form: form ?? (part == nil ? .original : .attached), part: part, recipient: to, reason: reason))
+            reference: reference, form: form ?? (part == nil ? .original : .attached), part: part,
+            recipient: to, reason: reason))
       ) { row in
         guard case .sent(let recipients, let reply) = row else { return }
         print("sent to \(recipients.map(\.description).joined(separator: ", "))")
