@@ -47,7 +47,10 @@ struct QuarantineSetupTests {
       testDescription: "relative", dir: "q",
       fault: "warning: quarantine.dir: originals go to /etc/mail/q, beside this file: write an "
         + "absolute path"),
-    Row(testDescription: "a file", dir: "/q", standing: .noFolder, fault: "/q is no folder"),
+    Row(
+      testDescription: "a file", dir: "/q", standing: .noFolder,
+      fault:
+        "warning: quarantine.dir: /q is no folder: mail whose original must be kept is deferred"),
     Row(
       testDescription: "nowhere", dir: "/a/q", standing: .absent(hasParent: false),
       fault: "warning: quarantine.dir: /a/q is not there, and neither is the folder it lies in, so "

@@ -22,8 +22,9 @@ extension Setup {
     ]
   }
 
-  /// Where nothing can ever be kept is an error; what may be different for the daemon, whose rights
-  /// and view of the disk are its own, a warning.
+  /// Only what the file itself says is an error. What is wrong on the disk is a warning: it may be
+  /// mended while bmsd runs, or look different to its user, and until then only mail that must be
+  /// kept is deferred. A daemon that did not start would have all of it deferred.
   private static func folderFaults(
     _ folder: FilePath, _ configuration: Configuration, _ files: any FileSource
   ) -> [ConfigurationFault] {
@@ -43,7 +44,8 @@ extension Setup {
     let home = Privileges.folder(of: configuration.settings(StoreOptions.self).path.path)
     switch files.folder(at: folder.path) {
     case .noFolder:
-      faults.append(fault("\(folder.path) is no folder", .error))
+      faults.append(
+        fault("\(folder.path) is no folder: mail whose original must be kept is deferred"))
     case .absent(hasParent: false) where Privileges.folder(of: folder.path) != home:
       faults.append(
         fault(
