@@ -57,7 +57,7 @@ final class MilterAdapter: MilterConnection {
   func endOfMessage(_ mta: borrowing MTA) -> MilterReply {
     let macros = Macros(.endOfMessage, from: mta)
     // The handle cannot be captured by an escaping closure, and need not be.
-    return runner.endOfMessage(macros) { mta.apply($0) }
+    return runner.endOfMessage(macros, isHeard: { mta.progress() }, apply: { mta.apply($0) })
   }
   func abort() { runner.abort() }
   func close() { runner.close() }

@@ -60,7 +60,7 @@ package struct Setup: Sendable {
     faults += Self.socketFaults(configuration)
     faults += Self.callBackFaults(configuration)
     faults += Self.storeFaults(configuration, pipeline)
-    faults += Self.quarantineFaults(configuration)
+    faults += Self.quarantineFaults(configuration, services.files)
     for module in pipeline?.modules ?? [] {
       faults += module.warnings.map {
         configuration.fault($0.message, option: $0.option, severity: .warning)
@@ -163,20 +163,6 @@ package struct Setup: Sendable {
           + "mode = off or leave [\($0.name)] out",
         option: configuration.firstOption(of: $0.name))
     }
-  }
-
-  /// What is taken out of mail must be had back.
-  private static func quarantineFaults(_ configuration: Configuration) -> [ConfigurationFault] {
-    let defang = configuration.settings(DefangOptions.self)
-    guard defang.isPresent, defang.mode == .enforce, defang.action.keepsOriginal,
-      !configuration.settings(QuarantineOptions.self).isPresent
-    else { return [] }
-    return [
-      configuration.fault(
-        "action = \(defang.action.rawValue) keeps the originals in the quarantine: add the section "
-          + "[quarantine]",
-        option: "defang.mode")
-    ]
   }
 
   static func groupID(named name: String) -> UInt32? {

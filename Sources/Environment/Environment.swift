@@ -24,12 +24,47 @@ package protocol FileSource: Sendable {
   /// The paths that a pattern with `*`, `?` and `[...]` stands for, sorted; the pattern itself
   /// when it has none of these.
   func paths(matching pattern: String) -> [String]
+  /// What stands at a path where a folder is to be.
+  func folder(at path: String) -> FolderStanding
+}
+
+/// What stands at a path where a folder is to be, as far as it can be told.
+package enum FolderStanding: Sendable, Equatable {
+  /// Nothing; whether the folder is there that it would lie in.
+  case absent(hasParent: Bool)
+  case folder(FolderRights)
+  /// Something else, such as a file.
+  case noFolder
+  case unknown
+}
+
+/// Who may do what in a folder.
+package struct FolderRights: Sendable, Equatable {
+  package var owner: UInt32
+  /// Permission bits.
+  package var mode: UInt32
+  /// Whether its file system is mounted for reading only.
+  package var isReadOnly: Bool
+
+  package init(owner: UInt32, mode: UInt32, isReadOnly: Bool = false) {
+    self.owner = owner
+    self.mode = mode
+    self.isReadOnly = isReadOnly
+  }
+
+  /// Whether a user that is not root cannot make files in it, whatever groups it has.
+  package func isClosed(to user: UInt32) -> Bool {
+    let wanted: UInt32 = 0o3
+    if user == owner { return mode >> 6 & wanted != wanted }
+    return mode >> 3 & wanted != wanted && mode & wanted != wanted
+  }
 }
 
 extension FileSource {
   /// Whether a path is a pattern.
   package static func isPattern(_ path: String) -> Bool { path.contains { "*?[".contains($0) } }
   package func paths(matching pattern: String) -> [String] { [pattern] }
+  package func folder(at path: String) -> FolderStanding { .unknown }
 }
 
 /// The moment by which a stage must have answered. Every service that can block takes one.

@@ -14,7 +14,11 @@ package protocol Folder: Sendable {
   func rename(_ old: String, to new: String) throws(FileTrouble)
   /// Brings names to the disk: after that a crash does not undo a rename.
   func synchronize() throws(FileTrouble)
-  func remove(_ name: String) throws(FileTrouble)
+  /// - Returns: whether it was there.
+  @discardableResult
+  func remove(_ name: String) throws(FileTrouble) -> Bool
+  /// Whether it has a file of that name.
+  func contains(_ name: String) throws(FileTrouble) -> Bool
   /// Its plain files, in no order.
   func files() throws(FileTrouble) -> [FolderFile]
   /// A file whole, at most `limit` bytes.
@@ -95,9 +99,21 @@ package struct SystemFolder: Folder {
     }
   }
 
-  package func remove(_ name: String) throws(FileTrouble) {
+  @discardableResult
+  package func remove(_ name: String) throws(FileTrouble) -> Bool {
     try opened { folder throws(FileTrouble) in
-      guard unlinkat(folder, name, 0) == 0 || errno == ENOENT else { throw FileTrouble(errno) }
+      if unlinkat(folder, name, 0) == 0 { return true }
+      guard errno == ENOENT else { throw FileTrouble(errno) }
+      return false
+    }
+  }
+
+  package func contains(_ name: String) throws(FileTrouble) -> Bool {
+    try opened { folder throws(FileTrouble) in
+      var status = stat()
+      if fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 { return true }
+      guard errno == ENOENT else { throw FileTrouble(errno) }
+      return false
     }
   }
 

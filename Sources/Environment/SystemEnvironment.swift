@@ -59,6 +59,24 @@ package struct SystemFiles: FileSource {
     }
   }
 
+  package func folder(at path: String) -> FolderStanding {
+    var status = stat()
+    guard stat(path, &status) == 0 else {
+      switch errno {
+      case ENOENT:
+        let parent = path.lastIndex(of: "/").map { path[...$0] } ?? "."
+        return .absent(hasParent: stat(String(parent), &status) == 0)
+      case ENOTDIR: return .noFolder
+      default: return .unknown
+      }
+    }
+    guard status.st_mode & S_IFMT == S_IFDIR else { return .noFolder }
+    var system = statvfs()
+    let isReadOnly = statvfs(path, &system) == 0 && system.f_flag & UInt(ST_RDONLY) != 0
+    return .folder(
+      FolderRights(owner: status.st_uid, mode: status.st_mode & 0o7777, isReadOnly: isReadOnly))
+  }
+
   /// A message that a person named: any file that can be read, standard input for nil.
   package static func readMessage(_ path: String?) throws -> [UInt8] {
     guard let path else { return try read(STDIN_FILENO) }

@@ -8,9 +8,28 @@ extension EditedMessage {
   /// that cannot be a header field starts the body, so a file without header is all body. Body
   /// lines come out ended by CRLF, the last one too, as they would from SMTP.
   public init(parsing bytes: some Collection<UInt8>) {
-    self.init()
     var rest = Array(bytes)[...]
-    if rest.starts(with: "From ".utf8) { _ = rest.takeLine() }
+    if rest.starts(with: "From ".utf8) {
+      var behind = rest
+      // `From : x` is a field, which a line of an mbox never is: it holds a space in its name.
+      if let line = behind.takeLine(), HeaderField(line: line) == nil { rest = behind }
+    }
+    self.init(rest) { HeaderField(line: $0) }
+  }
+
+  /// Reads a message that an MTA handed over in fields and body, and that was put together of them:
+  /// whatever stands before the first empty line is a field, also the ones that no standard knows.
+  public init(collected bytes: some Collection<UInt8>) {
+    self.init(Array(bytes)[...]) { line in
+      guard let colon = line.firstIndex(of: 0x3A) else { return nil }
+      return HeaderField(
+        name: MailText(line[..<colon]), rawValue: MailText(line[(colon + 1)...]))
+    }
+  }
+
+  private init(_ text: ArraySlice<UInt8>, _ field: (ArraySlice<UInt8>) -> HeaderField?) {
+    self.init()
+    var rest = text
     var ahead = rest
     while let line = ahead.takeLine() {
       if line.isEmpty {  // the empty line between header and body belongs to neither
@@ -19,7 +38,7 @@ extension EditedMessage {
       }
       if line.first == 0x20 || line.first == 0x09, let last = headers.indices.last {
         headers[last].rawValue.bytes += [0x0A] + line
-      } else if let field = HeaderField(line: line) {
+      } else if let field = field(line) {
         headers.append(field)
       } else {
         break

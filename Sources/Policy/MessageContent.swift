@@ -59,12 +59,19 @@ package protocol OriginalKeeper: Sendable {
   ///
   /// - Throws: why it cannot be kept, in words; then nothing of it is left.
   func keep(_ message: [UInt8], _ original: KeptOriginal, of t: Transaction) throws
+
+  /// Forgets what was kept of `t`, whose MTA was told to take nothing: its sender tries again, and
+  /// every attempt would leave a copy.
+  ///
+  /// - Throws: why a copy may be left, in words.
+  func forget(_ t: Transaction) throws
 }
 
 /// Keeps nothing: for trials, which leave no trace.
 package struct ForgetfulKeeper: OriginalKeeper {
   package init() {}
   package func keep(_ message: [UInt8], _ original: KeptOriginal, of t: Transaction) {}
+  package func forget(_ t: Transaction) {}
 }
 
 /// Puts the pieces of one message together.

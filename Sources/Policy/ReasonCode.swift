@@ -25,12 +25,15 @@ package enum RunnerCode: String, ReasonCode {
   case error
   case editNotTaken = "edit-not-taken"
   case notKept = "not-kept"
+  case notForgotten = "not-forgotten"
 
   package var sentence: String {
     switch self {
     case .error: "The module failed: {detail}. That is trouble of ours, not the sender's fault."
     case .notKept:
       "The original could not be put into the quarantine ({detail}), so the message was deferred."
+    case .notForgotten:
+      "The message was deferred, and a copy may be left in the quarantine: {detail}."
     case .editNotTaken:
       "The MTA did not take a change to the message ({detail}), and it must not pass without."
     }

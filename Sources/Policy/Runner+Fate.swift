@@ -39,7 +39,9 @@ extension Runner {
   }
 
   /// Discards, holds or delivers a message that nothing refuses.
-  func dispose(_ t: Transaction, _ apply: (Edit) -> Bool) -> MilterReply {
+  func dispose(
+    _ t: Transaction, _ isHeard: () -> Bool, _ apply: (Edit) -> Bool
+  ) -> MilterReply {
     let verdicts = (held + (message?.held ?? [])).filter {
       effect(of: $0.verdict, $0.module, on: t.recipients, t, at: $0.stage) == .enforced
     }.map(\.verdict)
@@ -51,15 +53,38 @@ extension Runner {
       return .discard
     }
     let isQuarantined = verdicts.contains { if case .quarantine = $0 { true } else { false } }
-    switch keepOriginal(t) {
+    let keeping = keepOriginal(t)
+    switch keeping {
     case .kept where isQuarantined:
       finish(.quarantined)
       return .discard
     case .failed(let reply): return reply
     case .kept, .notAsked: break
     }
-    for edit in discarded.map({ Edit.deleteRecipient($0.path) }) {
-      guard apply(edit) else { return notTaken(edit, nil, t) }
+    let reason = verdicts.lazy.compactMap { verdict -> Reason? in
+      switch verdict {
+      case .hold(let reason), .quarantine(let reason): reason
+      default: nil
+      }
+    }.first
+    if let (edit, module) = makeEdits(t, holding: reason, apply) {
+      if case .kept = keeping { forgetOriginal(t, isHeard) }
+      return deferred(.editNotTaken, edit.kind, module, t)
+    }
+    finish(reason == nil ? .accepted : .held)
+    // Not `accept`: after that libmilter ignores a QUIT_NC and the CONNECT behind it.
+    return .proceed
+  }
+
+  /// Makes the changes that are asked for.
+  ///
+  /// - Returns: the first that the MTA did not take and without which the message must not pass; nil
+  ///   when all is well.
+  private func makeEdits(
+    _ t: Transaction, holding reason: Reason?, _ apply: (Edit) -> Bool
+  ) -> (Edit, ConfiguredModule?)? {
+    for edit in (message?.discarded ?? []).map({ Edit.deleteRecipient($0.path) }) {
+      guard apply(edit) else { return (edit, nil) }
       message?.record.edits.append(edit)
     }
     for (edit, module) in t.edits {
@@ -69,26 +94,17 @@ extension Runner {
       } else if apply(edit) {
         message?.record.edits.append(edit)
       } else {
-        let reply = notTaken(edit, module, t)
-        if reply != .proceed { return reply }
+        // Of what was cut out, half must not pass either.
+        let isCut = t.keepsakes.contains { $0.module === module }
+        guard module.onError == .skip, !isCut else { return (edit, module) }
+        skipped(edit, module, t)
       }
     }
-    let reason = verdicts.lazy.compactMap { verdict -> Reason? in
-      switch verdict {
-      case .hold(let reason), .quarantine(let reason): reason
-      default: nil
-      }
-    }.first
-    guard let reason else {
-      finish(.accepted)
-      // Not `accept`: after that libmilter ignores a QUIT_NC and the CONNECT behind it.
-      return .proceed
-    }
+    guard let reason else { return nil }
     let hold = Edit.quarantine(reason: "\(reason.module): \(reason.code) (ref \(t.reference))")
-    guard apply(hold) else { return notTaken(hold, nil, t) }
+    guard apply(hold) else { return (hold, nil) }
     message?.record.edits.append(hold)
-    finish(.held)
-    return .proceed
+    return nil
   }
 
   private enum Keeping {
@@ -124,22 +140,31 @@ extension Runner {
     }
   }
 
-  /// An edit that the MTA did not take: the message must not pass as if it had.
-  private func notTaken(_ edit: Edit, _ module: ConfiguredModule?, _ t: Transaction) -> MilterReply
-  {
-    // Of what was cut out, half must not pass either.
-    let isCut = t.keepsakes.contains { $0.module === module }
-    guard module?.onError == .skip, !isCut else {
-      return deferred(.editNotTaken, edit.kind, module, t)
+  /// Takes back what was kept of a message that is deferred after all.
+  ///
+  /// Only while the MTA hears us: one that is gone goes on by its own rule, which may be to take the
+  /// message with the changes that it got, and then the original is the only whole one.
+  private func forgetOriginal(_ t: Transaction, _ isHeard: () -> Bool) {
+    guard isHeard(), let quarantine = pipeline.services.quarantine else { return }
+    do {
+      t.deadline = clock.deadline(at: .message)
+      try quarantine.forget(t)
+    } catch {
+      let reason = Reason(
+        module: "runner", code: RunnerCode.notForgotten.rawValue, detail: "\(error)")
+      DecisionLog(self).failed(nil, reason, t)
     }
+  }
+
+  /// An edit that the MTA did not take, and without which the message passes.
+  private func skipped(_ edit: Edit, _ module: ConfiguredModule, _ t: Transaction) {
     let reason = Reason(
-      module: module?.name ?? "runner", code: RunnerCode.editNotTaken.rawValue, detail: edit.kind)
+      module: module.name, code: RunnerCode.editNotTaken.rawValue, detail: edit.kind)
     DecisionLog(self).failed(module, reason, t)
     message?.keep(
       Decision(
-        module: reason.module, stage: .message, mode: module?.mode ?? .enforce, verdict: .proceed,
+        module: reason.module, stage: .message, mode: module.mode, verdict: .proceed,
         effect: .enforced, note: "the MTA did not take: \(edit.kind)", duration: .zero))
-    return .proceed
   }
 
   /// Trouble of our own with a message that must not pass as it is.

@@ -241,8 +241,11 @@ extension Runner {
     return new
   }
 
-  /// Decides the message; `apply` hands an edit to the MTA and says whether it was taken.
-  package func endOfMessage(_ macros: Macros, apply: (Edit) -> Bool) -> MilterReply {
+  /// Decides the message; `apply` hands an edit to the MTA and says whether it was taken,
+  /// `isHeard` whether the MTA is still there.
+  package func endOfMessage(
+    _ macros: Macros, isHeard: () -> Bool = { true }, apply: (Edit) -> Bool
+  ) -> MilterReply {
     defer { clock.answered() }
     guard let t = message?.transaction else { return .proceed }
     note(macros)
@@ -255,7 +258,7 @@ extension Runner {
       finish(.refused(reply))
       return .refuse(reply)
     }
-    return dispose(t, apply)
+    return dispose(t, isHeard, apply)
   }
 
   package func abort() { finish(.abandoned) }

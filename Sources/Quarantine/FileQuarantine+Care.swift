@@ -10,11 +10,21 @@ extension FileQuarantine {
   /// What was deleted.
   package struct Deleted: Sendable, Equatable {
     package var count = 0
+    /// Of the files that were there.
     package var bytes = 0
+    /// Messages of which only the index was left.
+    package var missing = 0
 
-    package init(count: Int = 0, bytes: Int = 0) {
+    package init(count: Int = 0, bytes: Int = 0, missing: Int = 0) {
       self.count = count
       self.bytes = bytes
+      self.missing = missing
+    }
+
+    static func += (all: inout Self, more: Self) {
+      all.count += more.count
+      all.bytes += more.bytes
+      all.missing += more.missing
     }
   }
 
@@ -89,9 +99,7 @@ extension FileQuarantine {
         throw .index(error)
       }
       guard !old.isEmpty else { return deleted }
-      try delete(old, within: limit)
-      deleted.count += old.count
-      deleted.bytes += old.reduce(0) { $0 + $1.size }
+      deleted += try delete(old, within: limit)
       // Whoever no longer wants to know stops it.
       do { try progress(deleted.count) } catch { return deleted }
     }
@@ -123,14 +131,17 @@ extension FileQuarantine {
 
   private func delete(
     _ old: [(reference: String, size: Int, time: Int64)], within limit: Duration
-  ) throws(QuarantineTrouble) {
-    for (reference, _, _) in old {
-      guard let name = FileName.message(reference) else { continue }
-      do throws(FileTrouble) { try folder.remove(name) } catch {
-        throw QuarantineTrouble(error, path: folder.path)
+  ) throws(QuarantineTrouble) -> Deleted {
+    var deleted = Deleted(count: old.count)
+    for (reference, size, _) in old {
+      if let name = FileName.message(reference), try removeFile(name) {
+        deleted.bytes += size
+      } else {
+        deleted.missing += 1
       }
     }
     do { try store.forgetKept(old.map(\.reference), within: limit) } catch { throw .index(error) }
+    return deleted
   }
 
   /// What is in the folder.
@@ -179,9 +190,7 @@ extension FileQuarantine {
         }
       } catch { throw .index(error) }
       guard !excess.isEmpty else { break }
-      try delete(excess, within: limit)
-      deleted.count += excess.count
-      deleted.bytes += excess.reduce(0) { $0 + $1.size }
+      deleted += try delete(excess, within: limit)
       pause()
     }
     return deleted

@@ -95,11 +95,23 @@ package final class FileQuarantine: QuarantineStore {
       }
     } catch {
       // Whichever of the two it is called now.
-      try? folder.remove(passing)
-      try? folder.remove(name)
+      _ = try? folder.remove(passing)
+      _ = try? folder.remove(name)
       throw error
     }
     state.withLock { $0.total += mail.size }
+  }
+
+  /// First the index: what it does not know any more is nobody's original, and is swept where its
+  /// file stays.
+  package func forget(
+    _ reference: String, by deadline: Deadline
+  ) throws(QuarantineTrouble) {
+    guard let mail = try entry(reference), let name = FileName.message(reference) else { return }
+    let limit = min(Self.indexLimit, deadline.remaining)
+    do { try store.forgetKept([reference], within: limit) } catch { throw .index(error) }
+    _ = try removeFile(name)
+    state.withLock { $0.total = max(0, $0.total - mail.size) }
   }
 
   private func checkRoom(for size: Int) throws(QuarantineTrouble) {
@@ -157,9 +169,8 @@ package final class FileQuarantine: QuarantineStore {
     do throws(FileTrouble) {
       bytes = try folder.read(name, limit: mail.size)
     } catch {
-      let trouble = QuarantineTrouble(error, path: folder.path)
-      if case .missing = trouble { throw .gone(reference: mail.reference) }
-      throw trouble
+      if let what = missing(of: mail) { throw .gone(reference: mail.reference, what: what) }
+      throw QuarantineTrouble(error, path: folder.path)
     }
     guard try Self.digest(of: [bytes[...]]).description == mail.digest else {
       throw .damaged(reference: mail.reference)
@@ -167,21 +178,42 @@ package final class FileQuarantine: QuarantineStore {
     return bytes
   }
 
-  /// Deletes a kept message, first its file.
+  /// What is not there of a kept message, file or folder; nil when it is there, or when that cannot
+  /// be told.
+  package func missing(of mail: KeptMail) -> String? {
+    guard let name = FileName.message(mail.reference) else { return nil }
+    do throws(FileTrouble) {
+      return try folder.contains(name) ? nil : "\(folder.path)/\(name)"
+    } catch {
+      guard case .missing = QuarantineTrouble(error, path: folder.path) else { return nil }
+      return "the folder \(folder.path)"
+    }
+  }
+
+  /// Deletes a kept message, first its file; where that is gone, what is known of it.
   ///
-  /// - Returns: false when there is none of that reference.
+  /// - Returns: nil when there is none of that reference.
   package func delete(
     _ reference: String, within limit: Duration
-  ) throws(QuarantineTrouble) -> Bool {
+  ) throws(QuarantineTrouble) -> Deleted? {
     guard let mail = try entry(reference), let name = FileName.message(reference) else {
-      return false
+      return nil
     }
-    do throws(FileTrouble) { try folder.remove(name) } catch {
-      throw QuarantineTrouble(error, path: folder.path)
-    }
+    let wasThere = try removeFile(name)
     do { try store.forgetKept([reference], within: limit) } catch { throw .index(error) }
     state.withLock { $0.total = max(0, $0.total - mail.size) }
-    return true
+    return Deleted(count: 1, bytes: wasThere ? mail.size : 0, missing: wasThere ? 0 : 1)
+  }
+
+  /// Removes a file of a kept message.
+  ///
+  /// - Returns: whether it was there; in a folder that is gone nothing is.
+  func removeFile(_ name: String) throws(QuarantineTrouble) -> Bool {
+    do throws(FileTrouble) { return try folder.remove(name) } catch {
+      let trouble = QuarantineTrouble(error, path: folder.path)
+      if case .missing = trouble { return false }
+      throw trouble
+    }
   }
 }
 

@@ -18,6 +18,11 @@ package protocol QuarantineStore: Sendable {
     _ content: [ArraySlice<UInt8>], as mail: KeptMail, by deadline: Deadline
   ) throws(QuarantineTrouble)
 
+  /// Forgets what was kept under a reference, file and index; what was not kept is forgotten already.
+  ///
+  /// - Throws: when the index, or the file that it no longer knows, may be left.
+  func forget(_ reference: String, by deadline: Deadline) throws(QuarantineTrouble)
+
   /// Whether a token of that id was given out: a cheap question, asked before a message's digest is
   /// made.
   func knows(_ token: ReleaseToken) throws(QuarantineTrouble) -> Bool
@@ -62,6 +67,8 @@ package struct NoQuarantine: QuarantineStore {
   package func keep(
     _ content: [ArraySlice<UInt8>], as mail: KeptMail, by deadline: Deadline
   ) throws(QuarantineTrouble) { throw .absent }
+
+  package func forget(_ reference: String, by deadline: Deadline) throws(QuarantineTrouble) {}
 
   package func knows(_ token: ReleaseToken) throws(QuarantineTrouble) -> Bool { false }
 

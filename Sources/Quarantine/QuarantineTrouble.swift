@@ -27,8 +27,8 @@ package enum QuarantineTrouble: Error, Equatable, CustomStringConvertible {
   case index(StoreTrouble)
   /// The reference is none, or was used for another message already.
   case badReference(String)
-  /// The file of a kept message is not there any more.
-  case gone(reference: String)
+  /// The file of a kept message, or the folder, is not there any more.
+  case gone(reference: String, what: String)
   /// The file of a kept message is not what was written.
   case damaged(reference: String)
   /// libcrypto failed.
@@ -58,7 +58,9 @@ package enum QuarantineTrouble: Error, Equatable, CustomStringConvertible {
     case .folder(let path, let text): "\(path): \(text)"
     case .index(let trouble): "the index of the quarantine: \(trouble)"
     case .badReference(let reference): "\(reference) cannot be the reference of another message"
-    case .gone(let reference): "the file of \(reference) is not in the quarantine any more"
+    case .gone(let reference, let what):
+      "the original of \(reference) is gone: \(what) is not there; "
+        + "bmsd quarantine delete \(reference) forgets it"
     case .damaged(let reference): "the file of \(reference) is not what was kept"
     case .digest(let text): text
     }

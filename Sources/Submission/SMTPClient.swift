@@ -67,15 +67,37 @@ package struct SMTPClient {
     _ envelope: Envelope,
     content: (_ accepted: [MailText]) throws(SubmissionTrouble) -> [ArraySlice<UInt8>]
   ) throws(SubmissionTrouble) -> Outcome {
-    for address in [envelope.sender] + envelope.recipients where !Self.isSafe(address) {
-      throw .badAddress(address)
-    }
+    try Self.check(envelope)
     let socket: SMTPSocket
     do {
       socket = try SMTPSocket(address, within: limit, by: time, waiting: waiting)
     } catch {
       throw SubmissionTrouble(error, at: .connect, address)
     }
+    return try send(envelope, over: socket, content)
+  }
+
+  /// Sends a message as `send(_:content:)` does, over a connection that is there already and is closed
+  /// then.
+  package func send(
+    _ envelope: Envelope, overConnected descriptor: Int32,
+    content: (_ accepted: [MailText]) throws(SubmissionTrouble) -> [ArraySlice<UInt8>]
+  ) throws(SubmissionTrouble) -> Outcome {
+    let socket = SMTPSocket(connected: descriptor, by: time)
+    try Self.check(envelope)
+    return try send(envelope, over: socket, content)
+  }
+
+  private static func check(_ envelope: Envelope) throws(SubmissionTrouble) {
+    for address in [envelope.sender] + envelope.recipients where !isSafe(address) {
+      throw .badAddress(address)
+    }
+  }
+
+  private func send(
+    _ envelope: Envelope, over socket: SMTPSocket,
+    _ content: (_ accepted: [MailText]) throws(SubmissionTrouble) -> [ArraySlice<UInt8>]
+  ) throws(SubmissionTrouble) -> Outcome {
     let session = Session(socket: socket, limit: limit, address: address)
     let extensions = try session.greet(hello)
     try session.expect("MAIL FROM:<", envelope.sender, try parameters(envelope, extensions), .mail)

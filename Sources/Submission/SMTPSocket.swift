@@ -12,7 +12,7 @@ final class SMTPSocket {
     /// A line longer than any reply has.
     case tooLong
     case failed(Int32)
-    /// The name leads nowhere.
+    /// It is no address after all.
     case noAddress(String)
   }
 
@@ -26,28 +26,17 @@ final class SMTPSocket {
   private static let waitSlice = Duration.seconds(10)
 
   /// Connects within `limit` to the first address of the host that takes the connection.
-  ///
-  /// A name is looked up as the system does it, which no limit cuts short: name an address.
   init(
     _ address: SMTPAddress, within limit: Duration, by time: any TimeSource,
     waiting: @escaping () -> Void
   ) throws(Trouble) {
     self.time = time
     self.waiting = waiting
-    var hints = addrinfo()
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    hints.ai_flags = AI_NUMERICSERV
-    var list: UnsafeMutablePointer<addrinfo>?
-    let result = getaddrinfo(address.host, String(address.port), &hints, &list)
-    guard result == 0 else { throw .noAddress(String(cString: gai_strerror(result))) }
-    defer { freeaddrinfo(list) }
     let end = time.monotonic + limit
     var trouble = Trouble.failed(ECONNREFUSED)
-    var next = list
-    while let entry = next {
-      next = entry.pointee.ai_next
+    for host in address.hosts {
       do throws(Trouble) {
-        descriptor = try Self.connect(entry.pointee, until: end, time)
+        descriptor = try Self.connect(host, address.port, until: end, time)
         return
       } catch {
         trouble = error
@@ -56,11 +45,28 @@ final class SMTPSocket {
     throw trouble
   }
 
+  /// Takes a connection that is there already.
+  init(connected descriptor: Int32, by time: any TimeSource) {
+    self.descriptor = descriptor
+    self.time = time
+    waiting = {}
+  }
+
   deinit { close(descriptor) }
 
   private static func connect(
-    _ entry: addrinfo, until end: Duration, _ time: any TimeSource
+    _ host: String, _ port: UInt16, until end: Duration, _ time: any TimeSource
   ) throws(Trouble) -> Int32 {
+    var hints = addrinfo()
+    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    // Nobody is asked: it is an address.
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV
+    var list: UnsafeMutablePointer<addrinfo>?
+    let result = getaddrinfo(host, String(port), &hints, &list)
+    guard result == 0, let entry = list?.pointee else {
+      throw .noAddress(String(cString: gai_strerror(result)))
+    }
+    defer { freeaddrinfo(list) }
     let type = entry.ai_socktype | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
     let descriptor = socket(entry.ai_family, type, entry.ai_protocol)
     guard descriptor >= 0 else { throw .failed(errno) }

@@ -35,6 +35,23 @@ struct ExplanationTests {
     return lines[start...].joined(separator: "\n")
   }
 
+  @Test func aReleaseNamesWhoAndWhy() {
+    var entry = TrailEntry()
+    entry.ending = "accept"
+    entry.decisions = [
+      TrailDecision(
+        stage: "eom", module: "quarantine", mode: "enforce", verdict: "accept",
+        effect: "enforced", code: "released",
+        detail: "K7Q2M9XA4T as original by root (uid 0): asked\nfor", duration: 0)
+    ]
+    let told = #"K7Q2M9XA4T as original by root (uid 0): asked\x0Afor"#
+    #expect(entry.release == told)
+    let lines = Explanation(entry, Self.book, .utc).lines
+    #expect(lines.contains("It was accepted as a release from the quarantine: \(told)."))
+    entry.decisions = []
+    #expect(entry.release == nil)
+  }
+
   @Test func aRefusalInFull() throws {
     let text = try explain(
       Conversation().hello("192.0.2.9").from().to().queueID("4ZBC"), "[helo]\nmode = enforce")

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import unittest
 
 import dkim
 
-from mta import Delivery, Reply, Settings
+from mta import Delivery, NameServer, Reply, Settings
 from test_memory import PostfixMemory, SendmailMemory
+from test_sender import ZONE
 
 DEFANG: Settings = {"defang": {"mode": "enforce"}}
 
@@ -108,6 +110,7 @@ class Attachments:
         self.assertEqual(second.sender, b"ann@example.com")
         self.assertEqual(second.fields("X-BMS-Release"), [])
         self.bmsd_says("explain", reference, shows="she asked for it")
+        self.bmsd_says("log", shows=f"released {reference} as original by root (uid 0): she asked")
 
     def test_a_token_counts_once_and_for_its_message(self) -> None:
         self.begin_with_release()
@@ -152,6 +155,95 @@ class Attachments:
             self.post(three("refused", PROGRAM)),
             "Attachments of this kind are not accepted here: setup.exe: .exe")
         self.assertEqual(self.sink.find("refused"), [])
+
+    def test_originals_that_begin_oddly_are_released(self) -> None:
+        """A first line that looks like that of an mbox, or has a space before its colon."""
+        self.begin_with_release()
+        for number, first in enumerate((b"From : Ann <ann@example.com>", b">From : x", b"X-Odd : 1")):
+            mark = f"odd{number}"
+            message = first + b"\r\n" + three(mark, PROGRAM)
+            self.assert_accepted(self.post(message))
+            self.sink.wait_for(mark)
+            kept = json.loads(self.bmsd("quarantine", "list", "--json").splitlines()[0])
+            self.bmsd("quarantine", "release", kept["ref"])
+            delivery = self.sink.wait_for(mark, 2)[1]
+            self.assertEqual(delivery.body, message.partition(b"\r\n\r\n")[2])
+            self.assertEqual(delivery.fields("X-BMS-Release"), [])
+
+    def test_an_original_that_is_gone(self) -> None:
+        """What is left of it can be forgotten."""
+        self.begin_with_release()
+        self.assert_accepted(self.post(three("gone", PROGRAM)))
+        reference = json.loads(self.bmsd("quarantine", "list", "--json").splitlines()[0])["ref"]
+        shutil.rmtree(self.folder / "quarantine")
+        self.assertRegex(self.bmsd("quarantine", "list"), rf"{reference} .* missing ")
+        for words in (("show", reference), ("release", reference), ("delete", reference)):
+            told = self.bmsd("quarantine", *words, status=66 if words[0] == "release" else 0)
+            self.assertIn(f"the folder {self.folder}/quarantine is not there", told)
+        self.assertEqual(self.bmsd("quarantine", "list"), "")
+
+    def sign(self, mark: str) -> bytes:
+        """A message that openssl signed, with a picture and a program under the signature."""
+        key, certificate = self.folder / "key.pem", self.folder / "certificate.pem"
+        if not key.exists():
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key,
+                 "-out", certificate, "-subj", "/CN=Ann/emailAddress=ann@example.com"],
+                check=True, capture_output=True)
+        # Of the message only what has to do with MIME is signed.
+        content = b"Content-Type: " + three(mark, PICTURE, PROGRAM).partition(b"Content-Type: ")[2]
+        signed = subprocess.run(
+            ["openssl", "smime", "-sign", "-binary", "-signer", certificate, "-inkey", key,
+             "-crlfeol"], input=content, check=True, capture_output=True).stdout
+        head = (f"From: Ann <ann@example.com>\r\nTo: bob@example.org\r\nSubject: {mark}\r\n"
+                f"Message-ID: <{mark}@example.com>\r\n")
+        # It writes its own lines with LF, which is none on the way.
+        return head.encode() + re.sub(rb"\r?\n", b"\r\n", signed)
+
+    def verifies(self, data: bytes) -> bool:
+        """Whether openssl says that the signature fits what is signed."""
+        return subprocess.run(
+            ["openssl", "smime", "-verify", "-binary", "-noverify"], input=data,
+            capture_output=True).returncode == 0
+
+    def test_signed_mail_is_kept_as_it_is_if_wanted(self) -> None:
+        self.begin({"defang": {"mode": "enforce", "signed": "keep"}})
+        message = self.sign("kept")
+        self.assertTrue(self.verifies(message))
+        self.assert_accepted(self.post(message))
+        delivery = self.sink.wait_for("kept")[0]
+        self.assertEqual(delivery.body, message.partition(b"\r\n\r\n")[2])
+        self.assertTrue(self.verifies(delivery.data))
+        self.assertIn(b"setup.exe", b" ".join(delivery.fields("X-BMS-Attachment")))
+
+    def test_signed_mail_is_cut_like_any_other(self) -> None:
+        self.begin({"defang": {"mode": "enforce", "signed": "defang"}})
+        message = self.sign("cut")
+        self.assertTrue(self.verifies(message))
+        self.assert_accepted(self.post(message))
+        delivery = self.sink.wait_for("cut")[0]
+        before, after = message.split(b"--=_odd  boundary"), parts_of(delivery)
+        self.assertEqual(len(after), len(before))
+        self.assertEqual(after[2], before[2])
+        self.assertNotIn(b"TVoA", delivery.body)
+        self.assertFalse(self.verifies(delivery.data))
+
+    def test_a_sender_that_spf_proves_is_skipped(self) -> None:
+        """Who only says so is not."""
+        self.enter_network()
+        dns = NameServer(self.folder, ZONE)
+        self.addCleanup(dns.stop)
+        dns.start()
+        self.begin(
+            {"dns": {"servers": dns.server}, "spf": {"mode": "observe"},
+             "defang": {"mode": "enforce", "skip_from": "@example.com, @forged.example"}})
+        message = three("proved", PICTURE, PROGRAM)
+        self.assert_accepted(self.post(message))
+        delivery = self.sink.wait_for("proved")[0]
+        self.assertEqual(delivery.body, message.partition(b"\r\n\r\n")[2])
+        self.bmsd_says("explain", "proved@example.com", shows="the sender is in skip_from")
+        self.assert_accepted(self.post(three("forged", PICTURE, PROGRAM), "ann@forged.example"))
+        self.assertNotIn(b"TVoA", self.sink.wait_for("forged")[0].body)
 
     def test_a_signature_holds_behind_the_filter(self) -> None:
         """An untouched message is untouched: another's DKIM signature verifies."""

@@ -40,6 +40,10 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
   case surgery
   /// Archives.
   case archive
+  /// Tokens that let released mail pass.
+  case releaseToken = "release-token"
+  /// What an SMTP server says to whom it is handed mail.
+  case smtpServer = "smtp-server"
 
   /// What does not hold for these bytes, or nil. A trap is the other way to fail.
   ///
@@ -72,6 +76,8 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
     case .encodedWords: Self.checkEncodedWords(bytes)
     case .surgery: Self.checkSurgery(bytes)
     case .archive: Self.checkArchive(bytes)
+    case .releaseToken: Self.checkReleaseToken(bytes)
+    case .smtpServer: Self.checkSMTPServer(bytes)
     }
   }
 
@@ -113,6 +119,23 @@ package enum FuzzTarget: String, Sendable, CaseIterable {
         "ERROR:", "\"", "550", "451", "5.7.1", "4.7.1", "999", "text", "\r", "\u{E9}", "\u{7F}",
       ].map { Array($0.utf8) }
     case .encodedWords: Self.letters("=?uUtTfF-8?bBqQ? =?\t7*AZaz09+/")
+    case .releaseToken:
+      [
+        "v=1", ";", ";", " ", "\r\n ", "ref=K7Q2M9XA4T", "id=", "until=", "fields=", "mac=", "=",
+        "-",
+        "+", "0", "1", "9", "a", "F", "00000000000000000000000000000000", "\u{E9}",
+        "9223372036854775807",
+        "v=1; ref=K7Q2M9XA4T; id=00000000000000000000000000000000; until=1; fields=1; mac=",
+        "0000000000000000000000000000000000000000000000000000000000000000", "v=2", "\u{0}",
+      ].map { Array($0.utf8) }
+    case .smtpServer:
+      [
+        "220 mx\r\n", "250-mx\r\n", "250 8BITMIME\r\n", "250-SIZE 1000\r\n", "250-SMTPUTF8\r\n",
+        "250 ok\r\n", "250 ok\r\n", "250\r\n", "354 go\r\n", "451 4.3.0 later\r\n", "550 no\r\n",
+        "421 bye\r\n", "\n", "\r", "2", "5", "0", "-", " ", "SIZE", "SIZE -1",
+        "999999999999999999999",
+        "\u{0}", "\u{1B}[31m", "\u{E9}", "x",
+      ].map { Array($0.utf8) }
     // They make words of their own.
     case .mimeTree, .mimeParameters, .surgery, .archive: []
     }

@@ -34,6 +34,10 @@ import Testing
       name: "mbox", text: "From a@b Sat Nov 21\nA: 1\n\nFrom c\n",
       headers: [.init(name: "A", rawValue: " 1")], body: "From c\r\n"),
     Parse(
+      name: "From with a space before its colon is none of an mbox", text: "From : a\nB: 1\n\nx\n",
+      headers: [.init(name: "From ", rawValue: " a"), .init(name: "B", rawValue: " 1")],
+      body: "x\r\n"),
+    Parse(
       name: "no colon", text: "A: 1\nno header\nB: 2\n\nx\n",
       headers: [.init(name: "A", rawValue: " 1")], body: "no header\r\nB: 2\r\n\r\nx\r\n"),
     Parse(

@@ -153,7 +153,7 @@ struct DefangTests {
     if action == "quarantine" || action == "discard" { #expect(result.message.end == .discard) }
   }
 
-  @Test(arguments: ["example.com", "@EXAMPLE.com", "Ann@example.com"])
+  @Test(arguments: ["example.com", "@EXAMPLE.com", "Ann@example.com", "\"ann\"@example.com"])
   func refusesListedSenders(_ item: String) throws {
     let options = "reject_virus_from = \(item), other.example.com"
     let (result, _, site) = try Self.run(Self.message(), options)
@@ -190,9 +190,19 @@ struct DefangTests {
   }
 
   @Test func defersWhenTheMTATakesNoBody() throws {
-    let (result, _, _) = try Self.run(
+    let (result, _, site) = try Self.run(
       Self.message(), on: Conversation().refusingEdits("replace body"))
     #expect(result.message.end.code == "451 4.3.0")
+    // Its sender tries again: each time would leave a copy.
+    #expect(site.originals.kept.isEmpty)
+  }
+
+  /// A mail server that is gone may take the message by its own rule, and half of it is cut by then.
+  @Test func keepsTheOriginalWhereTheMTAIsGone() throws {
+    let (result, _, site) = try Self.run(
+      Self.message(), on: Conversation().refusingEdits("replace body").fromLostMTA())
+    #expect(result.message.end.code == "451 4.3.0")
+    #expect(site.originals.kept.count == 1)
   }
 
   // MARK: whose mail
@@ -285,12 +295,44 @@ struct DefangTests {
     ("banned_exts = default, e/e", "\"e/e\" is no extension"),
     ("banned_exts =", "no extension is banned"),
     ("banned_exts = defualt", "\"defualt\" is no extension of a file: is the word default"),
+    ("notice = /empty", "/empty, line 1: the notice is empty"),
+    ("notice = /blank", "/blank, line 1: the notice is empty"),
+    ("reject_virus_from = *.example.com", "\"*.example.com\" would match nobody"),
+    ("reject_virus_from = a b@example.com", "\"a b@example.com\" would match nobody"),
+    ("reject_virus_from = example.com; b@example.com", "\"example.com; b@example.com\" would"),
+    ("reject_virus_from = ok@example.com, ann@", "\"ann@\" would match nobody"),
+    ("reject_virus_from = @", "\"@\" would match nobody"),
+    ("reject_virus_from = .example.com", "\".example.com\" would match nobody"),
+    ("reject_virus_from = example..com", "\"example..com\" would match nobody"),
+    ("reject_virus_from = file:/list", "\"file:/list\" would match nobody"),
   ])
   func saysWhatIsWrong(_ options: String, _ fault: String) throws {
-    let files = ["/bad": "first\n{nmae}", "/lone": "a } b"]
+    let files = ["/bad": "first\n{nmae}", "/lone": "a } b", "/empty": "", "/blank": " \n\t\n"]
     let faults = #expect(throws: SetupFaults.self) {
       try Site("[defang]\nmode = enforce\n" + options, files: files)
     }
     #expect(faults?.faults.first?.message.hasPrefix(fault) == true, "\(faults?.faults ?? [])")
+  }
+
+  @Test func takesNoNoticeThatIsNotUTF8() throws {
+    let faults = #expect(throws: SetupFaults.self) {
+      try Site("[defang]\nmode = enforce\nnotice = /latin1") {
+        $0.files = FakeFiles(bytes: ["/latin1": Array("é\n{parts}\ncaf".utf8) + [0xE9, 0x0A]])
+      }
+    }
+    #expect(faults?.faults.map(\.message) == ["/latin1, line 3: the text is not UTF-8"])
+  }
+
+  @Test(arguments: [
+    ("replace", "gone, ask for {reference}", true), ("replace", "gone", false),
+    ("remove", "gone", true), ("replace", "gone {{reference}}", false),
+  ])
+  func warnsOfANoticeWithoutReference(_ action: String, _ text: String, isWell: Bool) throws {
+    let site = try Site(
+      "[defang]\nmode = enforce\naction = \(action)\nnotice = /notice",
+      files: ["/notice": text])
+    let warnings = site.pipeline.modules.flatMap(\.warnings)
+    #expect(warnings.map(\.option) == (isWell ? [] : ["defang.notice"]))
+    #expect(warnings.allSatisfy { $0.message.hasPrefix("/notice does not hold {reference}") })
   }
 }

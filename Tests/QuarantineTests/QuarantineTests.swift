@@ -88,6 +88,27 @@ struct QuarantineTests {
     #expect(world.quarantine.faults == [])
   }
 
+  @Test func forgetsWhatItKept() throws {
+    let world = try QuarantineWorld()
+    try world.keep("one", Self.reference)
+    try world.keep("other", "K7Q2M9XA4V")
+    try world.quarantine.forget(Self.reference, by: world.deadline)
+    try world.quarantine.forget(Self.reference, by: world.deadline)
+    #expect(try world.names == ["K7Q2M9XA4V.eml"])
+    #expect(try world.store.keptTotal() == (1, 5))
+    #expect(try world.quarantine.entry(Self.reference) == nil)
+  }
+
+  @Test func forgetsTheIndexFirst() throws {
+    let world = try QuarantineWorld()
+    try world.keep("one", Self.reference)
+    world.folder.fail(.remove, with: EROFS)
+    #expect(throws: QuarantineTrouble.notWritable(path: world.folder.path)) {
+      try world.quarantine.forget(Self.reference, by: world.deadline)
+    }
+    #expect(try world.quarantine.entry(Self.reference) == nil)
+  }
+
   @Test func keepsTheSameMessageOnce() throws {
     let world = try QuarantineWorld()
     try world.keep("one", Self.reference)
@@ -226,15 +247,18 @@ struct QuarantineTests {
       #expect(throws: QuarantineTrouble.self) { try world.quarantine.content(of: mail) }
     }
     unlink(path)
-    #expect(throws: QuarantineTrouble.gone(reference: Self.reference)) {
+    #expect(
+      throws: QuarantineTrouble.gone(
+        reference: Self.reference, what: "\(world.folder.path)/\(Self.reference).eml")
+    ) {
       try world.quarantine.content(of: mail)
     }
     symlink("/etc/passwd", path)
     #expect(throws: QuarantineTrouble.self) { try world.quarantine.content(of: mail) }
     // Deleting goes on without the file, and follows no link.
-    #expect(try world.quarantine.delete(Self.reference, within: .seconds(1)))
+    #expect(try world.quarantine.delete(Self.reference, within: .seconds(1)) != nil)
     #expect(access("/etc/passwd", F_OK) == 0)
-    #expect(try !world.quarantine.delete(Self.reference, within: .seconds(1)))
+    #expect(try world.quarantine.delete(Self.reference, within: .seconds(1)) == nil)
     #expect(try world.names == [])
   }
 }

@@ -193,10 +193,17 @@ struct SMTPClientTests {
   }
 
   @Test(arguments: [
-    ("127.0.0.1:25", "127.0.0.1:25"), ("localhost@2525", "localhost:2525"), ("mx", "mx:25"),
+    ("127.0.0.1:25", "127.0.0.1:25"), ("localhost@2525", "localhost:2525"),
+    ("LocalHost", "localhost:25"), ("127.0.0.1", "127.0.0.1:25"), ("[127.0.0.1]", "127.0.0.1:25"),
     ("[::1]:587", "[::1]:587"), ("[::1]", "[::1]:25"), ("::1@25", nil), ("[::1]@26", "[::1]:26"),
     ("", nil), (":25", nil), ("a:", nil), ("a:0", nil), ("a:65536", nil), ("a:+5", nil),
     ("a b:25", nil), ("a:b:25", nil), ("[a]b:25", nil),
+    // Names of other hosts would have to be looked up, and nothing bounds how long that takes.
+    ("mx:25", nil), ("mail.example.org", nil), ("[localhost]:25", nil),
+    ("/run/submit.sock", nil), ("unix:/run/submit.sock", nil), ("inet:25@127.0.0.1", nil),
+    ("25", nil), ("25@127.0.0.1", nil), ("127.0.0.1:", nil), ("127.0.0.1@", nil),
+    ("127.1:25", nil), ("127.0.0.1.:25", nil), ("smtp://127.0.0.1", nil),
+    ("127.0.0.1:025", "127.0.0.1:25"),
   ])
   func readsAddresses(_ text: String, _ expected: String?) {
     #expect(SMTPAddress(text)?.description == expected)

@@ -64,6 +64,7 @@ package struct Conversation: Sendable {
   private var isRaw = false
   /// Kinds of edit (`Edit.kind` begins so) that the MTA of this conversation does not take.
   package private(set) var refusedEdits: [String] = []
+  package private(set) var isHeard = true
 
   package init() {}
 
@@ -204,6 +205,9 @@ package struct Conversation: Sendable {
 
   /// The MTA does not take edits whose kind begins so: `add header`, `delete recipient`, `hold`.
   package func refusingEdits(_ kinds: String...) -> Self { changed { $0.refusedEdits += kinds } }
+
+  /// The MTA is gone when it is asked for an edit that it does not take.
+  package func fromLostMTA() -> Self { changed { $0.isHeard = false } }
 
   // MARK: parts
 

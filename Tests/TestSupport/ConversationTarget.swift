@@ -66,7 +66,7 @@ extension Conversation {
   package func run(on site: Site) throws -> ConversationResult {
     let records = site.trail.records.count
     let entries = site.log.entries.count
-    var target = RunnerTarget(site, refusing: refusedEdits)
+    var target = RunnerTarget(site, refusing: refusedEdits, isHeard: isHeard)
     let (exchanges, messages) = try play(on: &target)
     return ConversationResult(
       exchanges: exchanges, messages: messages,
@@ -113,11 +113,13 @@ struct RunnerTarget: ConversationTarget {
   private let runner: Runner
   private let negotiation: Negotiation
   private let refusedEdits: [String]
+  private let isHeard: Bool
   private(set) var edits: [Edit] = []
 
-  init(_ site: Site, refusing refusedEdits: [String]) {
+  init(_ site: Site, refusing refusedEdits: [String], isHeard: Bool) {
     self.site = site
     self.refusedEdits = refusedEdits
+    self.isHeard = isHeard
     runner = Runner(site.pipeline)
     negotiation = site.pipeline.negotiation
   }
@@ -151,7 +153,7 @@ struct RunnerTarget: ConversationTarget {
 
   private mutating func endOfMessage(_ macros: Macros) -> MilterReply {
     var taken: [Edit] = []
-    let reply = runner.endOfMessage(macros) { edit in
+    let reply = runner.endOfMessage(macros, isHeard: { isHeard }) { edit in
       if refusedEdits.contains(where: { edit.kind.hasPrefix($0) }) { return false }
       taken.append(edit)
       return true

@@ -61,10 +61,13 @@ package final class FailingFolder: Folder {
     try real.synchronize()
   }
 
-  package func remove(_ name: String) throws(FileTrouble) {
+  @discardableResult
+  package func remove(_ name: String) throws(FileTrouble) -> Bool {
     try pass(.remove)
-    try real.remove(name)
+    return try real.remove(name)
   }
+
+  package func contains(_ name: String) throws(FileTrouble) -> Bool { try real.contains(name) }
 
   package func files() throws(FileTrouble) -> [FolderFile] {
     try pass(.files)

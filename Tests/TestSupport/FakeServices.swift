@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-internal import Environment
+package import Environment
 internal import Glibc
 package import Policy
 internal import Synchronization
@@ -46,10 +46,22 @@ package final class FakeRandom: RandomSource {
 /// Files that exist only here.
 package struct FakeFiles: FileSource {
   private let contents: [String: [UInt8]]
+  private let folders: [String: FolderStanding]
 
-  package init(_ contents: [String: String] = [:]) {
+  package init(
+    _ contents: [String: String] = [:], folders: [String: FolderStanding] = [:]
+  ) {
     self.contents = contents.mapValues { Array($0.utf8) }
+    self.folders = folders
   }
+
+  /// Files that need not be text.
+  package init(bytes contents: [String: [UInt8]]) {
+    self.contents = contents
+    folders = [:]
+  }
+
+  package func folder(at path: String) -> FolderStanding { folders[path] ?? .unknown }
 
   package struct Missing: Error, CustomStringConvertible {
     package let description = "No such file or directory"
@@ -94,6 +106,10 @@ package final class KeptOriginals: OriginalKeeper {
       guard !state.isFull else { throw Full() }
       state.kept.append(Kept(reference: t.reference, message: message, original: original))
     }
+  }
+
+  package func forget(_ t: Transaction) {
+    state.withLock { state in state.kept.removeAll { $0.reference == t.reference } }
   }
 }
 

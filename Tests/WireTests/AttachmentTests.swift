@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+import Foundation
 import Mail
 import MilterClient
 import TestSupport
@@ -79,6 +80,52 @@ extension WireTests {
       #expect(!body.contains("MZ"))
       try session.quit(waiting: true)
       #expect(try bmsd.stop() == 0)
+    }
+
+    /// The originals in the quarantine.
+    private func originals(_ bmsd: BMSDProcess) throws -> [String] {
+      try FileManager.default.contentsOfDirectory(
+        atPath: bmsd.folder.appending(path: "quarantine").path)
+    }
+
+    /// Each attempt of the sender would leave a copy.
+    @Test func keepsNoOriginalOfWhatTheMTADoesNotTake() throws {
+      let bmsd = try daemon()
+      let session = try bmsd.connect()
+      try session.negotiate(actions: [.addHeaders, .changeHeaders])
+      try session.greet()
+      for _ in 1...2 {
+        let reply = try session.send(Self.sent(Self.message)).finalReply
+        #expect(reply.shown.hasPrefix("451 4.3.0"))
+        #expect(try originals(bmsd) == [])
+      }
+      try session.quit(waiting: true)
+      let whole = try stranger(bmsd)
+      #expect(try whole.send(Self.sent(Self.message)).finalReply == .proceed)
+      #expect(try originals(bmsd).count == 1)
+      try whole.quit(waiting: true)
+      #expect(try bmsd.stop() == 0)
+    }
+
+    /// An MTA that is gone may take the message by its own rule, with what was changed by then.
+    @Test func keepsTheOriginalWhereTheMTAIsGone() throws {
+      let bmsd = try daemon()
+      let connection = try RawConnection(to: bmsd.socketPath)
+      let session = connection.session()
+      try session.negotiate()
+      try session.greet()
+      let message = Self.sent(Self.message)
+      _ = try session.mail([message.sender])
+      _ = try session.rcpt(["<bob@example.org>"])
+      for field in message.headers { _ = try session.header(field) }
+      _ = try session.endOfHeaders()
+      _ = try session.body(message.body)
+      connection.stopListening()
+      try session.send(bytes: WirePacket(.endOfMessage).encoded)
+      #expect(try bmsd.line("recipients=1").contains("verdict=tempfail"))
+      session.closeAbruptly()
+      #expect(try bmsd.stop() == 0)
+      #expect(try originals(bmsd).count == 1)
     }
 
     @Test("fault 20: a message of 100 MB streams past and is tagged")

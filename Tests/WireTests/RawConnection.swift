@@ -31,6 +31,12 @@ final class RawConnection {
 
   deinit { close(descriptor) }
 
+  /// A session of an MTA over this connection.
+  func session() -> MilterSession { MilterSession(connectedSocket: dup(descriptor)) }
+
+  /// Says that nothing is read any more: whatever the other side writes from now on fails.
+  func stopListening() { shutdown(descriptor, Int32(SHUT_RD)) }
+
   /// Sends all of it, unless the other side is gone.
   func send(_ bytes: some Collection<UInt8>) {
     var rest = Array(bytes)[...]

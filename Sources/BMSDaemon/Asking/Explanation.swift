@@ -2,6 +2,7 @@
 // SPDX-FileCopyrightText: the bmsd authors
 
 internal import Mail
+internal import Policies
 package import Policy
 package import Store
 
@@ -55,7 +56,9 @@ package struct Explanation {
   private var fate: [String] {
     var text =
       switch entry.ending {
-      case "accept": "It was accepted."
+      case "accept":
+        entry.release.map { "It was accepted as a release from the quarantine: \($0)." }
+          ?? "It was accepted."
       case "discard": "It was accepted and dropped."
       case "hold": "It was put into the hold queue."
       case "quarantine":
@@ -149,6 +152,18 @@ package struct Explanation {
       let value = edit.value.map { ": \($0)" } ?? ""
       return "\(edit.isMade ? "Changed" : "Would have been changed"): \(edit.kind)\(value)"
     }
+  }
+}
+
+extension TrailEntry {
+  /// What somebody released from the quarantine, how, who, and why, for messages that are such:
+  /// `K7Q2M9XA4T as original by root (uid 0): asked for`.
+  package var release: String? {
+    let decision = decisions.first {
+      $0.module == QuarantineOptions.name && $0.code == ReleasePolicy.Code.released.rawValue
+        && $0.isActing
+    }
+    return decision?.detail.map { MailText($0).description }
   }
 }
 

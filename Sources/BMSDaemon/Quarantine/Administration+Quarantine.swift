@@ -33,12 +33,12 @@ extension Administration {
         let store = quarantine.store
         let found = try store.kept(
           limit: min(max(limit, 0), Self.longestList), offset: max(skip, 0))
-        for mail in found { try row(.mail(mail)) }
+        for mail in found { try Self.tell(mail, quarantine, row) }
         let total = try store.keptTotal()
         try row(.counted(total.count, bytes: total.bytes))
       case .show(let text):
         let mail = try mail(text, quarantine)
-        try row(.mail(mail))
+        try Self.tell(mail, quarantine, row)
         for release in try quarantine.store.releases(of: mail.reference) {
           try row(.release(release))
         }
@@ -50,14 +50,18 @@ extension Administration {
         try give(try mail(text, quarantine), part, quarantine, row)
       case .delete(let text):
         let mail = try mail(text, quarantine)
-        _ = try quarantine.delete(mail.reference, within: Self.patience)
-        try row(.deleted(1, bytes: mail.size))
+        let missing = quarantine.missing(of: mail)
+        let deleted = try quarantine.delete(mail.reference, within: Self.patience)
+        try row(Self.row(deleted ?? .init()))
+        if let missing {
+          return ControlEnd(0, ["its original was gone already: \(missing) is not there"])
+        }
       case .purge(let age):
         let end = time.milliseconds &- max(age, 0)
         let deleted = try quarantine.purge(before: end, within: Self.patience) {
           try row(.progress($0))
         }
-        try row(.deleted(deleted.count, bytes: deleted.bytes))
+        try row(Self.row(deleted))
       case .release(let order):
         guard daemon != nil else { return Self.notRunning }
         return try Releasing(self, quarantine, caller).perform(
@@ -69,6 +73,17 @@ extension Administration {
     } catch let trouble as StoreTrouble {
       throw Self.end(of: .index(trouble))
     }
+  }
+
+  private static func tell(
+    _ mail: KeptMail, _ quarantine: FileQuarantine, _ row: (QuarantineRow) throws -> Void
+  ) throws {
+    try row(.mail(mail))
+    if let missing = quarantine.missing(of: mail) { try row(.missing(mail.reference, missing)) }
+  }
+
+  private static func row(_ deleted: FileQuarantine.Deleted) -> QuarantineRow {
+    .deleted(deleted.count, bytes: deleted.bytes, missing: deleted.missing)
   }
 
   static func end(of trouble: QuarantineTrouble) -> ControlEnd {

@@ -7,9 +7,9 @@ package import Store
 
 /// `bmsd quarantine`. References are as a person types them.
 package enum QuarantineRequest: Codable, Sendable {
-  /// `mail` rows, the newest first, then `counted`.
+  /// `mail` rows, the newest first, each with `missing` where its file is; then `counted`.
   case list(limit: Int, skip: Int)
-  /// A `mail` row and `release` rows.
+  /// A `mail` row, `missing` where its file is, and `release` rows.
   case show(String)
   /// The `release` rows of a message, released or original, and a `mail` row if it is kept.
   case history(String)
@@ -49,6 +49,8 @@ package struct ReleaseRequest: Codable, Sendable {
 /// A row of the answer to a `QuarantineRequest`.
 package enum QuarantineRow: Codable, Sendable, Equatable {
   case mail(KeptMail)
+  /// What is not there of the original of that reference, whose `mail` came before.
+  case missing(String, String)
   case release(Release)
   /// How many messages are kept, and their bytes.
   case counted(Int, bytes: Int)
@@ -56,7 +58,8 @@ package enum QuarantineRow: Codable, Sendable, Equatable {
   case name(String)
   case piece(Data)
   case progress(Int)
-  case deleted(Int, bytes: Int)
+  /// How many, the bytes of their files, and how many had none any more.
+  case deleted(Int, bytes: Int, missing: Int)
   case waiting
   case sent(to: [MailText], reply: String)
 }

@@ -82,8 +82,28 @@ struct ReleaseLetter {
       From: \(mail.sender)
       """
     if let subject = mail.subject { text += "\nSubject: \(subject)" }
-    if !reason.isEmpty { text += "\nReleased because: \(MailText(reason))" }
+    if !reason.isEmpty { text += "\n" + Self.folded("Released because: \(MailText(reason))") }
     return text
+  }
+
+  /// The width of text, in characters (RFC 5322 §2.1.1 recommends at most 78).
+  private static let width = 76
+
+  /// A line as several, between words or, where one is too long, within it; lines that follow begin
+  /// with two spaces.
+  static func folded(_ line: String) -> String {
+    var lines: [String] = []
+    var rest = line[...]
+    while rest.count > width {
+      let end = rest.index(rest.startIndex, offsetBy: width)
+      // Not at the spaces that a folded line begins with.
+      let words = rest[..<end].dropFirst(lines.isEmpty ? 1 : 3)
+      let cut = rest[end] == " " ? end : words.lastIndex(of: " ") ?? end
+      lines.append(String(rest[..<cut]))
+      rest = "  " + rest[cut...].drop { $0 == " " }
+    }
+    lines.append(String(rest))
+    return lines.joined(separator: "\n")
   }
 
   /// What can stand in a field without quoting; nobody else is told.

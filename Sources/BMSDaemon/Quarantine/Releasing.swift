@@ -21,9 +21,8 @@ struct Releasing {
   private let caller: ControlCaller
 
   private static let patience = Duration.seconds(5)
-  /// The longest reason that is kept, in bytes as it is shown: with what stands before it in a
-  /// letter it fits into a line (RFC 5322 §2.1.1).
-  private static let longestReason = 900
+  /// The longest reason, in bytes.
+  static let longestReason = 1000
 
   init(_ administration: Administration, _ quarantine: FileQuarantine, _ caller: ControlCaller) {
     self.administration = administration
@@ -34,8 +33,7 @@ struct Releasing {
   func perform(
     _ request: ReleaseRequest, _ mail: KeptMail, _ row: (QuarantineRow) throws -> Void
   ) throws -> ControlEnd {
-    var request = request
-    request.reason = Self.cut(request.reason)
+    try Self.check(request)
     let recipients = try recipients(request, mail)
     let (form, content) = try content(request, mail, recipients)
     let isOriginal = form == ReleaseRequest.Form.original.rawValue
@@ -57,24 +55,23 @@ struct Releasing {
     }
   }
 
-  /// As much of a reason as is kept. A character may have any number of scalars, and one of them
-  /// may take many bytes when it is shown.
-  static func cut(_ reason: String) -> String {
-    var cut = String.UnicodeScalarView()
-    var room = longestReason
-    for scalar in reason.unicodeScalars {
-      room -= MailText(String(scalar)).description.utf8.count
-      guard room >= 0 else { break }
-      cut.append(scalar)
+  /// What cannot be done as it is asked for is not done otherwise.
+  private static func check(_ request: ReleaseRequest) throws(ControlEnd) {
+    guard request.part == nil || request.form == .attached else {
+      throw ControlEnd(EX_USAGE, ["a part goes attached: it is no message of its own"])
     }
-    return String(cut)
+    let size = request.reason.utf8.count
+    guard size <= longestReason else {
+      throw ControlEnd(
+        EX_USAGE, ["the reason has \(size) bytes, and at most \(longestReason) are kept"])
+    }
   }
 
   private func send(
     _ content: [UInt8], _ order: FileQuarantine.Order, by client: SMTPClient,
     _ envelope: SMTPClient.Envelope, _ row: (QuarantineRow) throws -> Void
   ) throws -> ControlEnd {
-    let message = EditedMessage(parsing: content)
+    let message = EditedMessage(collected: content)
     var id: String?
     do throws(SubmissionTrouble) {
       let outcome = try client.send(envelope) { accepted throws(SubmissionTrouble) in

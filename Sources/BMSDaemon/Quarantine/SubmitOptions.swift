@@ -23,20 +23,20 @@ package struct SubmitOptions: Section {
 }
 
 extension SMTPAddress: OptionValue {
-  /// Where an MTA of this machine listens.
-  static let local = SMTPAddress(host: "127.0.0.1", port: 25)
-
   /// The word for the manual.
   package static var kind: String { "SMTP address" }
   /// The spellings, for the manual.
   package static var syntax: String {
-    "HOST:PORT or HOST@PORT, as 127.0.0.1:25 or [::1]:25; the port is 25 where none is named."
+    "ADDRESS:PORT or ADDRESS@PORT, as 127.0.0.1:25, [::1]:25 or localhost:25; the port is 25 where "
+      + "none is named. Other names are not looked up."
   }
 
   /// Reads one of the spellings.
   package init(parsing text: String, _ context: ParsingContext) throws(ValueError) {
     guard let address = SMTPAddress(text) else {
-      throw ValueError("\"\(text)\" is no address of a server; write it like 127.0.0.1:25")
+      throw ValueError(
+        "\"\(text)\" is no address of an SMTP server: write an IP address, or localhost, and a port, "
+          + "like 127.0.0.1:25")
     }
     self = address
   }

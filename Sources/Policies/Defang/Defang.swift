@@ -30,8 +30,7 @@ package struct Defang: PolicyModule {
   let direction: Options.Direction
   let action: Options.Action
   let rules: DefangRules
-  /// Addresses and domains in lower case.
-  let rejectVirusFrom: Set<MailText>
+  let rejectVirusFrom: VirusSenders
   let skipFrom: AddressSet
   let skipTo: AddressSet
   let notice: NoticeTemplate
@@ -40,21 +39,26 @@ package struct Defang: PolicyModule {
   package init(_ settings: Settings<Options>, _ services: Services) throws(SetupError) {
     direction = settings.direction
     action = settings.action
-    rejectVirusFrom = Set(
-      settings.rejectVirusFrom.items.map { item in
-        MailText(item.hasPrefix("@") ? String(item.dropFirst()) : item).lowercased
-      })
+    rejectVirusFrom = try VirusSenders(settings.rejectVirusFrom)
     skipFrom = settings.skipFrom
     skipTo = settings.skipTo
     let attachments = try Self.attachmentRules(settings)
-    warnings = Self.idleExceptions(settings).map {
+    notice = try Self.notice(settings.notice, services.files)
+    var warnings = Self.idleExceptions(settings).map {
       SetupError(option: "defang.banned_exts", "-\($0) takes nothing off the list")
     }
+    if action == .replace, !notice.names(.reference) {
+      warnings.append(
+        SetupError(
+          option: "defang.notice",
+          "\(settings.notice.path) does not hold {reference}: whoever gets the notice cannot ask "
+            + "for what was taken out"))
+    }
+    self.warnings = warnings
     rules = DefangRules(
       attachments: attachments, keepsSigned: settings.signed == .keep,
       encrypted: settings.encrypted, uninspected: settings.uninspected,
       ambiguous: settings.ambiguous)
-    notice = try Self.notice(settings.notice, services.files)
   }
 
   package func makeSession() -> Session { Session(module: self) }
@@ -144,10 +148,10 @@ package struct Defang: PolicyModule {
   private static func notice(
     _ file: FilePath, _ files: any FileSource
   ) throws(SetupError) -> NoticeTemplate {
-    var text = NoticeTemplate.standard
+    var bytes = Array(NoticeTemplate.standard.utf8)
     if !file.isEmpty {
       do {
-        text = String(decoding: try files.read(file.path), as: UTF8.self)
+        bytes = try files.read(file.path)
       } catch {
         // The usual place is looked at whether or not somebody put a text there.
         guard file.path == Options.noticePath, "\(error)".hasPrefix("No such file") else {
@@ -156,7 +160,7 @@ package struct Defang: PolicyModule {
       }
     }
     do {
-      return try NoticeTemplate(text)
+      return try NoticeTemplate(bytes)
     } catch {
       throw SetupError(
         option: "defang.notice", "\(file.path), line \(error.line): \(error.message)")
@@ -256,11 +260,7 @@ package struct Defang: PolicyModule {
   }
 
   private func isRefusedAnyway(_ t: Transaction) -> Bool {
-    guard !rejectVirusFrom.isEmpty, let sender = t.sender?.mailbox,
-      let domain = sender.domain?.lowercased
-    else { return false }
-    let address = MailText(sender.localPart.lowercased.bytes + [0x40] + domain.bytes)
-    return rejectVirusFrom.contains(domain) || rejectVirusFrom.contains(address)
+    t.sender.map { rejectVirusFrom.contains($0.mailbox) } ?? false
   }
 
   private func refuse(_ report: AttachmentReport, option: String) -> Verdict {

@@ -39,10 +39,16 @@ struct NoticeTemplate: Sendable {
   /// The longest text, in bytes: it may go into a message many times.
   static let largest = 64 << 10
 
-  /// Reads a template.
-  init(_ text: String) throws(Fault) {
-    guard text.utf8.count <= Self.largest else {
+  /// Reads a template, which is UTF-8.
+  init(_ bytes: [UInt8]) throws(Fault) {
+    guard bytes.count <= Self.largest else {
       throw Fault(line: 1, message: "longer than \(Self.largest) bytes")
+    }
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw Fault(line: Self.firstLine(notUTF8: bytes), message: "the text is not UTF-8")
+    }
+    guard text.contains(where: { !$0.isWhitespace }) else {
+      throw Fault(line: 1, message: "the notice is empty; without the file bmsd has a text itself")
     }
     var line = 1
     var literal = ""
@@ -72,6 +78,17 @@ struct NoticeTemplate: Sendable {
       rest = rest.dropFirst(word.count + 1)
     }
     pieces.append(.text(literal))
+  }
+
+  /// No byte of a character of several is a line feed, so each line is UTF-8 or not by itself.
+  private static func firstLine(notUTF8 bytes: [UInt8]) -> Int {
+    let lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
+    return 1 + (lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0)
+  }
+
+  /// Whether the text holds a variable.
+  func names(_ variable: Variable) -> Bool {
+    pieces.contains { if case .variable(variable) = $0 { true } else { false } }
   }
 
   /// The text with its variables filled in; none of these can bring another.

@@ -37,6 +37,10 @@ package struct QuarantineKeeper: OriginalKeeper {
     try quarantine.keep([message[...]], as: mail, by: t.deadline)
   }
 
+  package func forget(_ t: Transaction) throws {
+    try quarantine.forget(t.reference.description, by: t.deadline)
+  }
+
   /// The longest Subject that is remembered, in bytes (RFC 5322 §2.1.1 allows 998 in a line).
   private static let longestSubject = 998
 

@@ -107,6 +107,7 @@ extension TrailEntry {
     if let decision = against.first(where: { $0.effect == "enforced" }) {
       return "\(decision.module): \(decision.code ?? "")"
     }
+    if let release { return "released \(release)" }
     return against.first.map { "would \($0.verdict), \($0.module): \($0.code ?? "")" } ?? ""
   }
 }

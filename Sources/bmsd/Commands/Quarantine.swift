@@ -22,7 +22,8 @@ struct QuarantineCommand: ParsableCommand {
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "List what is kept, the newest first.")
+      abstract: "List what is kept, the newest first.",
+      discussion: "Where the file of an original is gone, its size is called missing.")
 
     @OptionGroup var config: ConfigFile
     @Option(help: ArgumentHelp("At most so many.", valueName: "N")) var limit = 100
@@ -36,20 +37,31 @@ struct QuarantineCommand: ParsableCommand {
     }
 
     func run() throws {
-      var rows = [["REF", "KEPT", "FROM", "TO", "SIZE", "REASON", "SUBJECT"]]
+      var found: [KeptMail] = []
+      var missing: Set<String> = []
       var total = 0
       try DaemonAccess(config).ask(.list(limit: limit, skip: skip)) { row in
-        if case .counted(let count, _) = row { total = count }
-        guard case .mail(let mail) = row else { return }
-        if json {
-          print(QuarantineReport.json(mail, []))
-        } else {
-          rows.append(QuarantineReport.columns(mail))
+        switch row {
+        case .mail(let mail): found.append(mail)
+        case .missing(let reference, _): missing.insert(reference)
+        case .counted(let count, _): total = count
+        default: break
         }
       }
-      guard !json, rows.count > 1 else { return }
-      Terminal.page(Terminal.table(rows))
-      let end = skip + rows.count - 1
+      guard !json else {
+        for mail in found {
+          print(QuarantineReport.json(mail, isMissing: missing.contains(mail.reference)))
+        }
+        return
+      }
+      guard !found.isEmpty else { return }
+      Terminal.page(
+        Terminal.table(
+          [["REF", "KEPT", "FROM", "TO", "SIZE", "REASON", "SUBJECT"]]
+            + found.map {
+              QuarantineReport.columns($0, isMissing: missing.contains($0.reference))
+            }))
+      let end = skip + found.count
       if total > end {
         Terminal.error("\(skip + 1) to \(end) of \(total); more with --skip \(end)")
       }
@@ -67,10 +79,12 @@ struct QuarantineCommand: ParsableCommand {
 
     func run() throws {
       var found: KeptMail?
+      var missing: String?
       var releases: [Release] = []
       let status = try DaemonAccess(config).ask(.show(reference)) { row in
         switch row {
         case .mail(let mail): found = mail
+        case .missing(_, let what): missing = what
         case .release(let release): releases.append(release)
         default: break
         }
@@ -78,7 +92,9 @@ struct QuarantineCommand: ParsableCommand {
       if let found {
         let report = QuarantineReport.self
         Terminal.page(
-          json ? [report.json(found, releases)] : report.lines(found, releases))
+          json
+            ? [report.json(found, isMissing: missing != nil, releases)]
+            : report.lines(found, missing: missing, releases))
       }
       if status != 0 { throw ExitCode(status) }
     }
@@ -86,7 +102,11 @@ struct QuarantineCommand: ParsableCommand {
 
   struct Delete: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Delete a kept message.", discussion: "Exit status 1 when it is not kept.")
+      abstract: "Delete a kept message.",
+      discussion: """
+        Where its file is gone, what is known of it is forgotten. Exit status 1 when it is not \
+        kept.
+        """)
 
     @OptionGroup var config: ConfigFile
     @Argument(help: ArgumentHelp("The message.", valueName: "REF")) var reference: String
@@ -110,18 +130,19 @@ struct QuarantineCommand: ParsableCommand {
       }
       var bar: ProgressLine?
       defer { bar?.finish() }
-      var deleted = (count: 0, bytes: 0)
+      var deleted = (count: 0, bytes: 0, missing: 0)
       try DaemonAccess(config).ask(.purge(olderThan: Int64(span.milliseconds))) { row in
         switch row {
         case .progress(let done):
           if bar == nil { bar = ProgressLine(total: nil) }
           bar?.show(done)
-        case .deleted(let count, let bytes): deleted = (count, bytes)
+        case .deleted(let count, let bytes, let missing): deleted = (count, bytes, missing)
         default: break
         }
       }
       bar?.finish()
-      print("\(deleted.count) messages (\(deleted.bytes) bytes) deleted")
+      let gone = deleted.missing > 0 ? ", of \(deleted.missing) the original was gone already" : ""
+      print("\(deleted.count) messages (\(deleted.bytes) bytes) deleted\(gone)")
     }
   }
 }
@@ -138,16 +159,19 @@ extension DaemonAccess {
 
 /// How kept messages are printed.
 enum QuarantineReport {
-  static func columns(_ mail: KeptMail) -> [String] {
+  static func columns(_ mail: KeptMail, isMissing: Bool) -> [String] {
     let more = mail.recipients.count > 1 ? " and \(mail.recipients.count - 1) more" : ""
     return [
       mail.reference, ListDate.text(mail.time), mail.sender.description,
-      (mail.recipients.first?.description ?? "-") + more, String(mail.size),
+      (mail.recipients.first?.description ?? "-") + more,
+      isMissing ? "missing" : String(mail.size),
       mail.reason.description, mail.subject?.description ?? "",
     ]
   }
 
-  static func lines(_ mail: KeptMail, _ releases: [Release]) -> [String] {
+  static func lines(
+    _ mail: KeptMail, missing: String?, _ releases: [Release]
+  ) -> [String] {
     var rows = [
       ["reference", mail.reference], ["kept", ListDate.text(mail.time)],
       ["by", "\(mail.module): \(mail.reason)"], ["from", mail.sender.description],
@@ -160,6 +184,14 @@ enum QuarantineReport {
     rows += [
       ["direction", mail.direction], ["size", "\(mail.size) bytes"], ["sha-256", mail.digest],
     ]
+    if let missing {
+      rows.append(
+        [
+          "missing",
+          "\(missing) is not there: it can only be forgotten, by bmsd quarantine delete "
+            + mail.reference,
+        ])
+    }
     for part in mail.parts {
       rows += [
         ["part \(part.number)", "\(part.name), \(part.type), \(part.size) bytes"],
@@ -170,7 +202,9 @@ enum QuarantineReport {
     return Terminal.table(rows)
   }
 
-  static func json(_ mail: KeptMail, _ releases: [Release]) -> String {
+  static func json(
+    _ mail: KeptMail, isMissing: Bool, _ releases: [Release] = []
+  ) -> String {
     Terminal.json([
       ("ref", .string(mail.reference)), ("time", .number(Int(mail.time))),
       ("module", .string(mail.module)), ("reason", .string(mail.reason.description)),
@@ -181,6 +215,7 @@ enum QuarantineReport {
       ("client", .string(mail.client.description)), ("class", .string(mail.clientClass)),
       ("user", JSONValue(mail.user?.description)), ("direction", .string(mail.direction)),
       ("size", .number(mail.size)), ("sha256", .string(mail.digest)),
+      ("missing", .bool(isMissing)),
       (
         "parts",
         .array(

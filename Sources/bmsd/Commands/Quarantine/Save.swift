@@ -63,16 +63,28 @@ extension QuarantineCommand {
     @Option(help: ArgumentHelp("To this address instead.", valueName: "ADDR")) var to: String?
     @Option(
       name: .customLong("as"),
-      help: "As it came, or attached to a note as message/rfc822.")
-    var form = ReleaseRequest.Form.original
-    @Option(help: ArgumentHelp("Why, for whoever reads the trail.", valueName: "TEXT"))
+      help: """
+        As it came (original, the default), or attached to a note as message/rfc822; a part is \
+        always attached.
+        """)
+    var form: ReleaseRequest.Form?
+    @Option(
+      help: ArgumentHelp(
+        "Why, for whoever reads the trail: at most 1000 bytes.", valueName: "TEXT"))
     var reason = ""
+
+    func validate() throws {
+      guard part == nil || form != .original else {
+        throw ValidationError("--part sends a part attached to a note: --as original is not for it")
+      }
+    }
 
     func run() throws {
       let status = try DaemonAccess(config).ask(
         .release(
           ReleaseRequest(
-            reference: reference, form: form, part: part, recipient: to, reason: reason))
+            reference: reference, form: form ?? (part == nil ? .original : .attached), part: part,
+            recipient: to, reason: reason))
       ) { row in
         guard case .sent(let recipients, let reply) = row else { return }
         print("sent to \(recipients.map(\.description).joined(separator: ", "))")
