@@ -55,6 +55,11 @@ package struct ArchiveListing: Sendable, Equatable {
   package var problems: Set<ArchiveProblem> = []
   /// Whether there is an archive at all.
   package var isArchive = false
+  /// Whether there are archives in it.
+  package var holdsArchives = false
+  /// The media type that it says it has, by a first member `mimetype` as EPUB (OCF 3.3 §4.3) and
+  /// OpenDocument have it; nil where there is none.
+  package var declaredType: String?
   /// How many bytes were decompressed.
   package var unpackedBytes = 0
 

@@ -19,6 +19,7 @@ package enum ArchiveReader {
     _ data: [UInt8], limits: ArchiveLimits = ArchiveLimits()
   ) -> ArchiveListing {
     var session = ArchiveSession(limits: limits)
+    session.listing.declaredType = Zip.declaredType(of: data)
     session.queue(data, depth: 1)
     while let next = session.pending.popLast() {
       guard session.listing.members.count < limits.entries else {
@@ -77,6 +78,7 @@ struct ArchiveSession {
 
   /// Takes an archive to be read.
   mutating func queue(_ data: [UInt8], depth: Int) {
+    if depth > 1 { listing.holdsArchives = true }
     if depth > limits.depth {
       listing.problems.insert(.tooDeep)
     } else {

@@ -87,7 +87,7 @@ package struct Inspection: Sendable {
     for part in tree.inOrder {
       guard rules.scansMessages || !Self.isInMessage(part, tree) else { continue }
       for finding in part.findings { note(.finding(finding), part) }
-      for name in part.names {
+      for name in part.names where tree.counts(name, of: part) {
         if let found = judgement(of: name, rules).banned {
           // Forwarded messages are named by their subject: `Welcome to Booking.com`.
           if part.type.isMessage, BannedExtensions.isOfHosts(found) { continue }
@@ -125,7 +125,9 @@ package struct Inspection: Sendable {
     guard let content = content(of: part, part.encoding, tree) else { return }
     sizes[part.id] = content.size
     var isNamedArchive = false
-    for name in part.names where judgement(of: name, rules).isArchive { isNamedArchive = true }
+    for name in part.names where judgement(of: name, rules).isArchive {
+      isNamedArchive = isNamedArchive || tree.counts(name, of: part)
+    }
     if content.mayBeArchive || isNamedArchive && !content.isBlank {
       list(part, part.encoding, isNamedArchive, tree, rules)
     }
@@ -183,11 +185,14 @@ package struct Inspection: Sendable {
       listing.isArchive || isNamedArchive
     else { return }
     archives[part.id] = listing
+    let isBook = isBook(part, listing)
     for member in listing.members {
       // Directories are no files, whatever they are called.
       guard member.path.last != UInt8(ascii: "/") else { continue }
       let text = member.text
-      if let found = rules.banned.extensionBanning(text, isFileName: true) {
+      if let found = rules.banned.extensionBanning(text, isFileName: true),
+        !isBook || found != "js"
+      {
         offend(.member(path: text, extension: found), part)
       }
     }
@@ -196,6 +201,23 @@ package struct Inspection: Sendable {
     for problem in ArchiveProblem.allCases where listing.problems.contains(problem) {
       note(.archive(problem), part)
     }
+  }
+
+  /// Whether every program that could open the archive takes it for an EPUB book, by its names, type
+  /// and content alike. Scripts belong to books (EPUB 3.3 §6.3), and what shows a book keeps them from
+  /// all else. A zip that is only called a book has no mark of one; one that is declared or called
+  /// anything else may come to lie before a program that unpacks it.
+  private func isBook(_ part: MIMEPart, _ listing: ArchiveListing) -> Bool {
+    let isNamed =
+      part.names.contains(where: \.isFileName)
+      && part.names.allSatisfy { name in
+        FileName.forms(of: name.text).allSatisfy { form in
+          form.hasSuffix(".epub") || !name.isFileName && !ArchiveReader.isArchive(named: form)
+        }
+      }
+    return isNamed && !listing.holdsArchives && listing.declaredType == "application/epub+zip"
+      && ["application/epub+zip", "application/octet-stream"].contains(part.type.name)
+      && part.hasOneType
   }
 
   /// What is in the archive in a part; nil, and a fact, where a limit forbids to look.
