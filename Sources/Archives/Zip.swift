@@ -9,7 +9,10 @@
 /// unpack archives in it.
 enum Zip: ArchiveFormat {
   static func list(_ data: [UInt8], depth: Int, _ session: inout ArchiveSession) {
-    let scan = ZipScan(data, limit: session.limits.entries)
+    let isOfInterest = session.isOfInterest
+    let scan = ZipScan(data, limit: session.limits.entries) { path in
+      isOfInterest(ArchiveMember(path: path, depth: depth))
+    }
     session.listing.isArchive = session.listing.isArchive || scan.isZip
     if scan.isEncrypted { session.listing.problems.insert(.encrypted) }
     if scan.hasUnreadableName { session.listing.problems.insert(.unreadableName) }

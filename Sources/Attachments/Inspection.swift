@@ -33,6 +33,11 @@ package enum AttachmentDanger: Sendable, Hashable {
   case unreadableMember
   /// What its name says is an archive cannot be opened.
   case damagedArchive
+  /// A limit that no ordinary message meets kept some of it from being looked into, so that anything
+  /// can be behind what was made to meet it.
+  case notInspected(MIMELimit)
+  /// The same of the archive in it.
+  case archiveNotInspected(ArchiveProblem)
 }
 
 /// A dangerous part.
@@ -49,6 +54,22 @@ package enum AttachmentFact: Sendable, Hashable {
   case finding(PartFinding)
   /// Something about the archive in it.
   case archive(ArchiveProblem)
+}
+
+extension AttachmentFact {
+  /// Why it makes a part dangerous; nil when it does not.
+  ///
+  /// Archives in archives in archives are no danger by being many: the recipient has to open each.
+  /// The header of the message itself cannot be cut shorter, and an MTA allows it much less.
+  package func danger(in part: MIMEPart) -> AttachmentDanger? {
+    switch self {
+    case .finding(.notInspected(.header)) where part.parent == nil: nil
+    case .finding(.notInspected(let limit)): .notInspected(limit)
+    case .archive(let problem) where [.tooManyEntries, .tooLarge, .ratio].contains(problem):
+      .archiveNotInspected(problem)
+    default: nil
+    }
+  }
 }
 
 /// A message looked through: the names of every part in every reading, and of members of archives.
@@ -102,6 +123,7 @@ package struct Inspection: Sendable {
   package var isClean: Bool { offences.isEmpty }
 
   private mutating func note(_ fact: AttachmentFact, _ part: MIMEPart) {
+    if let danger = fact.danger(in: part) { offend(danger, part) }
     let fact = PartFact(part: part.id, fact: fact)
     if facts.last != fact { facts.append(fact) }
   }
@@ -226,10 +248,6 @@ package struct Inspection: Sendable {
   ) -> ArchiveListing? {
     let key = ContentKey(buffer: part.buffer, body: part.body, encoding: encoding)
     if let known = contents[key]?.listing { return known }
-    guard archiveLimits.entries > 0 else {
-      note(.archive(.tooManyEntries), part)
-      return nil
-    }
     let cost = part.body.count.multipliedReportingOverflow(by: Self.listingCost)
     guard spend(cost.overflow ? Int.max : cost.partialValue, part) else { return nil }
     var decoder = ContentDecoder(tree.buffer(of: part), part.body, encoding)
@@ -237,8 +255,12 @@ package struct Inspection: Sendable {
       note(.finding(.notInspected(.decoded)), part)
       return nil
     }
-    let listing = ArchiveReader.list(content, limits: archiveLimits)
-    archiveLimits.entries &-= listing.members.count
+    let listing = ArchiveReader.list(content, limits: archiveLimits) { member in
+      rules.banned.extensionBanning(member.text, isFileName: true) != nil
+    }
+    // All archives of a message share what is kept, opened and unpacked; not what is compared.
+    archiveLimits.entries = max(0, archiveLimits.entries &- listing.members.count)
+    archiveLimits.visits &-= listing.visits
     archiveLimits.bytes &-= listing.unpackedBytes
     contents[key, default: Content()].listing = listing
     return listing

@@ -93,6 +93,8 @@ struct MIMEReport {
       case .member(let path, let banned): "\(shown(path)) in the archive: .\(banned) is banned"
       case .unreadableMember: "a name in the archive cannot be read"
       case .damagedArchive: "the archive cannot be opened"
+      case .notInspected: "more than can be inspected"
+      case .archiveNotInspected: "the archive has more in it than can be inspected"
       }
     }
   }

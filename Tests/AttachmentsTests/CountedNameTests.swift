@@ -52,7 +52,8 @@ struct CountedNameCase: Sendable, CustomTestStringConvertible {
     .init(
       "encoded prose", "Content-Description: =?utf-8?Q?Introduction_to_Node.js?=\n\nx",
       counts: false),
-    .init("prose that ends as archives do", "Content-Description: about my.zip\n\nx", counts: false),
+    .init(
+      "prose that ends as archives do", "Content-Description: about my.zip\n\nx", counts: false),
     .init("prose about the first text", part: prose, behindText: false, counts: false),
     .init(
       "prose about both alternatives",

@@ -241,10 +241,13 @@ package struct Defang: PolicyModule {
         .permanent(7, 1, "Encrypted archives are not accepted here"),
         reason(.encrypted, report.encrypted, option: "encrypted"))
     }
-    if rules.uninspected == .reject, !report.uninspected.isEmpty {
+    let uninspected = report.uninspected + report.beyondLimits
+    if rules.uninspected == .reject && !uninspected.isEmpty
+      || rules.uninspected == .defang && report.hasLongHeader
+    {
       return .refuse(
         .permanent(code: 54, 6, 0, "Part of the message cannot be inspected"),
-        reason(.uninspected, report.uninspected, option: "uninspected"))
+        reason(.uninspected, uninspected, option: "uninspected"))
     }
     if rules.ambiguous == .reject, !report.ambiguous.isEmpty {
       return .refuse(
