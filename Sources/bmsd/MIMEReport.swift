@@ -11,9 +11,9 @@ struct MIMEReport {
   let tree: MIMETree
   let inspection: Inspection
 
-  init(_ tree: MIMETree) {
+  init(_ tree: MIMETree, _ rules: AttachmentRules) {
     self.tree = tree
-    inspection = Inspection(tree, AttachmentRules())
+    inspection = Inspection(tree, rules)
   }
 
   /// A table of the parts, then the names, dangers and findings of each.

@@ -46,8 +46,8 @@ package struct Defang: PolicyModule {
       })
     skipFrom = settings.skipFrom
     skipTo = settings.skipTo
-    let attachments = try Self.attachmentRules(settings)
-    warnings = Self.idleExceptions(settings).map {
+    let attachments = try AttachmentRules(settings)
+    warnings = BannedExtensions.idleExceptions(settings.bannedExtensions).map {
       SetupError(option: "defang.banned_exts", "-\($0) takes nothing off the list")
     }
     rules = DefangRules(
@@ -74,72 +74,18 @@ package struct Defang: PolicyModule {
       case .whole(let message): return module.operate(on: message, t)
       case .tooLarge: return module.meetTooLarge(t)
       case .noRoom: return module.meetNoRoom(t)
-      case nil: return .proceed
+      case nil: throw MissingContent()
       }
     }
+  }
+
+  /// A message that is to be looked into was not collected: it came in an order that no MTA has, or
+  /// the runner has a fault. It is trouble of our own, and met by `on_error`.
+  package struct MissingContent: Error, CustomStringConvertible {
+    package var description: String { "the message was not collected" }
   }
 
   // MARK: set-up
-
-  private static func attachmentRules(
-    _ settings: Settings<Options>
-  ) throws(SetupError) -> AttachmentRules {
-    var extensions: Set<String> = []
-    var exceptions: Set<String> = []
-    let items = settings.bannedExtensions.items
-    if items.isEmpty {
-      throw SetupError(
-        option: "defang.banned_exts",
-        "no extension is banned by this: write default, or mode = off")
-    }
-    // Only exceptions are exceptions from the default list.
-    if items.allSatisfy({ $0.hasPrefix("-") }) { extensions.formUnion(BannedExtensions.standard) }
-    for item in items.map({ $0.lowercased() }) {
-      if item == "default" {
-        extensions.formUnion(BannedExtensions.standard)
-      } else if item.hasPrefix("-") {
-        exceptions.insert(String(item.dropFirst().drop { $0 == "." }))
-      } else {
-        extensions.insert(String(item.drop { $0 == "." || $0 == "*" }))
-      }
-    }
-    if let misspelt = extensions.first(where: { $0.hasPrefix("def") && $0.utf8.count > 5 }) {
-      throw SetupError(
-        option: "defang.banned_exts",
-        "\"\(misspelt)\" is no extension of a file: is the word default meant?")
-    }
-    for word in extensions.union(exceptions) where !isExtension(word) {
-      throw SetupError(
-        option: "defang.banned_exts",
-        "\"\(word)\" is no extension of a file; write exe, or -exe to take it off the default list")
-    }
-    var rules = AttachmentRules(banned: BannedExtensions(extensions.subtracting(exceptions)))
-    rules.scansArchives = settings.scanArchives
-    rules.scansMessages = settings.scanMessages
-    rules.limits.depth = settings.maximumDepth
-    rules.limits.parts = settings.maximumParts
-    rules.limits.headerBytes = settings.maximumHeader.bytes
-    rules.limits.namesPerPart = settings.maximumNames
-    rules.limits.decodedBytes = settings.maximumDecoded.bytes
-    rules.archiveLimits.entries = settings.archiveEntries
-    rules.archiveLimits.depth = settings.archiveDepth
-    rules.archiveLimits.ratio = settings.archiveRatio
-    rules.archiveLimits.bytes = settings.maximumDecoded.bytes
-    return rules
-  }
-
-  /// Exceptions from what is not banned in the first place.
-  private static func idleExceptions(_ settings: Settings<Options>) -> [String] {
-    let items = settings.bannedExtensions.items.map { $0.lowercased() }
-    let banned = Set(BannedExtensions.standard).union(items)
-    return items.filter { $0.hasPrefix("-") }.map { String($0.dropFirst().drop { $0 == "." }) }
-      .filter { !banned.contains($0) }
-  }
-
-  private static func isExtension(_ word: String) -> Bool {
-    !word.isEmpty && word.utf8.count <= 40
-      && word.allSatisfy { $0.isLetter || $0.isNumber || "-_.+{}".contains($0) }
-  }
 
   private static func notice(
     _ file: FilePath, _ files: any FileSource
