@@ -300,7 +300,7 @@ package struct Defang: PolicyModule {
         reason(report.code, report.summaries, option: "action"),
         removed: result.removed.map { removed in
           KeptOriginal.Part(
-            number: removed.part.number,
+            number: removed.number,
             name: (removed.part.names.first { $0.isFileName } ?? removed.part.names.first)?.text
               ?? "",
             type: removed.part.type.name, content: removed.content)
