@@ -65,7 +65,7 @@ package struct Defang: PolicyModule {
 
     package func wantsContent(_ t: Transaction) -> Bool { module.reasonToSkip(t) == nil }
 
-    package func message(_ t: Transaction) -> Verdict {
+    package func message(_ t: Transaction) throws(MissingContent) -> Verdict {
       if let reason = module.reasonToSkip(t) {
         t.note(reason)
         return .proceed
