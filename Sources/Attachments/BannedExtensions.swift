@@ -28,13 +28,10 @@ package struct BannedExtensions: Sendable, Equatable {
   ///
   /// `isFileName` is false for a text that is no name of a file by itself, but could serve as one: a
   /// Content-ID, a parameter of another meaning. Extensions that are also top-level domains ban only
-  /// file names, and not addresses and hosts that are used as such.
-  package func extensionBanning(_ text: String, isFileName: Bool) -> String? {
-    extensionBanning(text, isFileName: isFileName, except: [])
-  }
-
-  private func extensionBanning(
-    _ text: String, isFileName: Bool, except exceptions: Set<String>
+  /// file names, and not addresses and hosts that are used as such. Those in `exceptions` ban no form
+  /// of the name.
+  package func extensionBanning(
+    _ text: String, isFileName: Bool, except exceptions: Set<String> = []
   ) -> String? {
     for form in FileName.forms(of: text) {
       guard let found = banned(form), !exceptions.contains(found) else { continue }

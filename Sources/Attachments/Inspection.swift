@@ -207,14 +207,12 @@ package struct Inspection: Sendable {
       listing.isArchive || isNamedArchive
     else { return }
     archives[part.id] = listing
-    let isBook = isBook(part, listing)
+    let exceptions: Set<String> = isBook(part, listing) ? ["js"] : []
     for member in listing.members {
       // Directories are no files, whatever they are called.
       guard member.path.last != UInt8(ascii: "/") else { continue }
       let text = member.text
-      if let found = rules.banned.extensionBanning(text, isFileName: true),
-        !isBook || found != "js"
-      {
+      if let found = rules.banned.extensionBanning(text, isFileName: true, except: exceptions) {
         offend(.member(path: text, extension: found), part)
       }
     }

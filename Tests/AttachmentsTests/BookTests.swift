@@ -63,6 +63,9 @@ struct BookCase: Sendable, CustomTestStringConvertible {
     .init(
       testDescription: "program in a book", members: book + [("a.exe", "x")], counts: true),
     .init(
+      testDescription: "script in the stream of a program", members: book + [("a.exe:b.js", "x")],
+      counts: true),
+    .init(
       testDescription: "archive in a book",
       members: book + [("a.zip", String(decoding: zip([("b.js", "x")]), as: UTF8.self))],
       counts: true),
