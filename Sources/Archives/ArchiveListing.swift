@@ -3,8 +3,12 @@
 
 /// How far an archive is looked into. What lies beyond is reported as a problem.
 package struct ArchiveLimits: Sendable, Equatable {
-  /// Members of all archives of a message, those of archives in them included.
+  /// Members that are kept, those of archives in archives included; names beyond are still looked
+  /// at.
   package var entries = 10_000
+  /// Members that are opened to see whether they are archives; one that several directories list
+  /// is opened for each.
+  package var visits = 40_000
   /// Archives in archives, the attachment itself being the first.
   package var depth = 8
   /// Decompressed bytes for each compressed one, of a member of more than a megabyte.
@@ -40,6 +44,7 @@ package enum ArchiveProblem: String, Sendable, Hashable, CaseIterable {
   case encrypted
   /// A member has no name, or one that cannot be read.
   case unreadableName = "unreadable-name"
+  /// Not all members could be opened, or not all names be looked at.
   case tooManyEntries = "too-many-entries"
   case tooDeep = "too-deep"
   case tooLarge = "too-large"
@@ -55,8 +60,15 @@ package struct ArchiveListing: Sendable, Equatable {
   package var problems: Set<ArchiveProblem> = []
   /// Whether there is an archive at all.
   package var isArchive = false
+  /// Whether there are archives in it.
+  package var holdsArchives = false
+  /// The media type that it says it has, by a first member `mimetype` as EPUB (OCF 3.3 §4.3) and
+  /// OpenDocument have it; nil where there is none.
+  package var declaredType: String?
   /// How many bytes were decompressed.
   package var unpackedBytes = 0
+  /// How many members were opened.
+  package var visits = 0
 
   /// An archive without anything in it, or none.
   package init() {}

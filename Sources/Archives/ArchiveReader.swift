@@ -15,16 +15,17 @@ package enum ArchiveReader {
   ]
 
   /// Lists what is in `data`, whatever stands before and behind the archive in it.
+  ///
+  /// Every name is looked at; of those beyond `limits.entries` the first few are kept of which
+  /// `isOfInterest` says so.
   package static func list(
-    _ data: [UInt8], limits: ArchiveLimits = ArchiveLimits()
+    _ data: [UInt8], limits: ArchiveLimits = ArchiveLimits(),
+    isOfInterest: @escaping (ArchiveMember) -> Bool = { _ in false }
   ) -> ArchiveListing {
-    var session = ArchiveSession(limits: limits)
+    var session = ArchiveSession(limits: limits, isOfInterest)
+    session.listing.declaredType = Zip.declaredType(of: data)
     session.queue(data, depth: 1)
     while let next = session.pending.popLast() {
-      guard session.listing.members.count < limits.entries else {
-        session.listing.problems.insert(.tooManyEntries)
-        break
-      }
       Zip.list(next.data, depth: next.depth, &session)
     }
     session.listing.unpackedBytes = max(0, limits.bytes &- session.bytesLeft)
@@ -48,35 +49,36 @@ struct ArchiveSession {
   /// Of a longer path the end is kept, where its extension is.
   static let longestPath = 4096
 
+  /// How many members are kept beyond those that there is room for: one would do.
+  static let mostBeyond = 4
+
   let limits: ArchiveLimits
+  /// Asked of members that there is no room for.
+  let isOfInterest: (ArchiveMember) -> Bool
   var listing = ArchiveListing()
   fileprivate(set) var pending: [(data: [UInt8], depth: Int)] = []
   private var seen: Set<[UInt8]> = []
   private(set) var bytesLeft: Int
-  private var visitsLeft: Int
 
-  init(limits: ArchiveLimits) {
+  init(limits: ArchiveLimits, _ isOfInterest: @escaping (ArchiveMember) -> Bool) {
     self.limits = limits
+    self.isOfInterest = isOfInterest
     bytesLeft = limits.bytes
-    let visits = limits.entries.multipliedReportingOverflow(by: Self.visitsPerEntry)
-    visitsLeft = visits.overflow ? Int.max : visits.partialValue
   }
 
-  /// A member is visited in each directory that lists it; members of the same name count there each.
-  private static let visitsPerEntry = 4
-
-  /// Pays for looking at one member; false when enough were looked at.
+  /// Pays for opening one member; false when enough were opened.
   mutating func visit() -> Bool {
-    guard visitsLeft > 0 else {
+    guard listing.visits < limits.visits else {
       listing.problems.insert(.tooManyEntries)
       return false
     }
-    visitsLeft &-= 1
+    listing.visits &+= 1
     return true
   }
 
   /// Takes an archive to be read.
   mutating func queue(_ data: [UInt8], depth: Int) {
+    if depth > 1 { listing.holdsArchives = true }
     if depth > limits.depth {
       listing.problems.insert(.tooDeep)
     } else {
@@ -84,17 +86,19 @@ struct ArchiveSession {
     }
   }
 
-  /// Takes a member unless there is one of that path; false when there is no room for another.
+  /// Takes a member unless there is one of that path; false when nothing more is to be learnt.
   mutating func add(_ path: [UInt8], depth: Int) -> Bool {
     guard !path.isEmpty else {
       listing.problems.insert(.unreadableName)
       return true
     }
     let member = ArchiveMember(path: Array(path.suffix(Self.longestPath)), depth: depth)
+    let isBeyond = listing.members.count >= limits.entries
+    if isBeyond, !isOfInterest(member) { return true }
     // libarchive turns the backslashes of some archives into slashes.
     let key = member.path.map { $0 == UInt8(ascii: "\\") ? UInt8(ascii: "/") : $0 }
     guard !seen.contains(key) else { return true }
-    guard listing.members.count < limits.entries else {
+    guard listing.members.count < limits.entries &+ Self.mostBeyond else {
       listing.problems.insert(.tooManyEntries)
       return false
     }

@@ -9,7 +9,10 @@
 /// unpack archives in it.
 enum Zip: ArchiveFormat {
   static func list(_ data: [UInt8], depth: Int, _ session: inout ArchiveSession) {
-    let scan = ZipScan(data, limit: session.limits.entries)
+    let isOfInterest = session.isOfInterest
+    let scan = ZipScan(data, limit: session.limits.entries) { path in
+      isOfInterest(ArchiveMember(path: path, depth: depth))
+    }
     session.listing.isArchive = session.listing.isArchive || scan.isZip
     if scan.isEncrypted { session.listing.problems.insert(.encrypted) }
     if scan.hasUnreadableName { session.listing.problems.insert(.unreadableName) }
@@ -36,6 +39,18 @@ enum Zip: ArchiveFormat {
         take(member, depth, &session)
       }
     }
+  }
+
+  // OCF 3.3 §4.3: the file mimetype is the first, at the very start, neither compressed nor encrypted
+  // and without an extra field.
+  /// The media type in the member that begins `data` if it is one that says the type of the whole.
+  static func declaredType(of data: [UInt8]) -> String? {
+    let fields = LittleEndian(data)
+    guard data.starts(with: ZipScan.signature), fields.uint16(6) == 0, fields.uint16(8) == 0,
+      let size = fields.uint16(18), size <= 100, fields.uint16(20) == 0, fields.uint16(28) == 0,
+      fields.bytes(26, 12).elementsEqual([8, 0, 0, 0] + Array("mimetype".utf8))
+    else { return nil }
+    return String(validating: fields.bytes(38, size), as: UTF8.self)
   }
 
   /// How many archives one behind the other are opened.

@@ -6,7 +6,7 @@
 /// Their marks have four bytes and occur by chance in every few gigabytes of pictures. Names count
 /// behind any of them; problems, and that there is a zip at all, only of headers that make sense.
 struct ZipScan {
-  /// The paths of all headers, each once.
+  /// The paths of all headers, each once, as far as there is room; then a few that are of interest.
   private(set) var paths: [[UInt8]] = []
   /// Where a directory ends, without the comment behind it: libarchive looks for it in the last
   /// 16 KiB only.
@@ -21,6 +21,7 @@ struct ZipScan {
   private(set) var isOverLimit = false
   private var seen: Set<[UInt8]> = []
   private let limit: Int
+  private let isOfInterest: ([UInt8]) -> Bool
   /// Bytes of names and extra fields that may still be looked at. Headers that overlap could make
   /// it the square of the size.
   private var budget: Int
@@ -28,8 +29,9 @@ struct ZipScan {
   /// What a zip begins with.
   static let signature: [UInt8] = [0x50, 0x4B, 0x03, 0x04]
 
-  init(_ data: [UInt8], limit: Int) {
+  init(_ data: [UInt8], limit: Int, isOfInterest: @escaping ([UInt8]) -> Bool = { _ in false }) {
     self.limit = limit
+    self.isOfInterest = isOfInterest
     budget = 1 << 20 &+ data.count &* 4
     let fields = LittleEndian(data)
     var at = 0
@@ -117,8 +119,10 @@ struct ZipScan {
 
   private mutating func take(_ name: ArraySlice<UInt8>) {
     let name = Array(name.suffix(ArchiveSession.longestPath))
-    guard !name.isEmpty, !seen.contains(name) else { return }
-    guard paths.count < limit else {
+    guard !name.isEmpty, paths.count < limit || isOfInterest(name), !seen.contains(name) else {
+      return
+    }
+    guard paths.count < limit &+ ArchiveSession.mostBeyond else {
       isOverLimit = true
       return
     }

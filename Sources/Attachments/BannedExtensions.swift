@@ -19,17 +19,22 @@ package struct BannedExtensions: Sendable, Equatable {
 
   /// The extension by which `name` is banned, nil when it is not.
   package func extensionBanning(_ name: PartName) -> String? {
-    extensionBanning(name.text, isFileName: name.isFileName)
+    extensionBanning(
+      name.text, isFileName: name.isFileName,
+      except: name.origin == .location ? Self.serverPages : [])
   }
 
   /// The extension by which a file called `text` is banned, nil when it is not.
   ///
   /// `isFileName` is false for a text that is no name of a file by itself, but could serve as one: a
   /// Content-ID, a parameter of another meaning. Extensions that are also top-level domains ban only
-  /// file names, and not addresses and hosts that are used as such.
-  package func extensionBanning(_ text: String, isFileName: Bool) -> String? {
+  /// file names, and not addresses and hosts that are used as such. Those in `exceptions` ban no form
+  /// of the name.
+  package func extensionBanning(
+    _ text: String, isFileName: Bool, except exceptions: Set<String> = []
+  ) -> String? {
     for form in FileName.forms(of: text) {
-      guard let found = banned(form) else { continue }
+      guard let found = banned(form), !exceptions.contains(found) else { continue }
       if Self.domains.contains(found), !isFileName || Self.isAddressOrHost(form) { continue }
       return found
     }
@@ -59,6 +64,13 @@ package struct BannedExtensions: Sendable, Equatable {
   private static func isAddressOrHost(_ name: String) -> Bool {
     name.contains("@") || name.hasPrefix("www.")
   }
+
+  /// Extensions of pages that a server makes something of: `http://example.com/picture.aspx?id=3`.
+  /// What stands in a Content-Location came from such a page, and on the recipient's machine nothing
+  /// runs them.
+  private static let serverPages: Set<String> = [
+    "ashx", "asp", "aspx", "axd", "cfm", "cgi", "jsp", "jspx", "php", "phtml",
+  ]
 
   /// Extensions that names of hosts have too.
   private static let domains: Set<String> = [

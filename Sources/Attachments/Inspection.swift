@@ -33,6 +33,11 @@ package enum AttachmentDanger: Sendable, Hashable {
   case unreadableMember
   /// What its name says is an archive cannot be opened.
   case damagedArchive
+  /// A limit that no ordinary message meets kept some of it from being looked into, so that anything
+  /// can be behind what was made to meet it.
+  case notInspected(MIMELimit)
+  /// The same of the archive in it.
+  case archiveNotInspected(ArchiveProblem)
 }
 
 /// A dangerous part.
@@ -49,6 +54,22 @@ package enum AttachmentFact: Sendable, Hashable {
   case finding(PartFinding)
   /// Something about the archive in it.
   case archive(ArchiveProblem)
+}
+
+extension AttachmentFact {
+  /// Why it makes a part dangerous; nil when it does not.
+  ///
+  /// Archives in archives in archives are no danger by being many: the recipient has to open each.
+  /// The header of the message itself cannot be cut shorter, and an MTA allows it much less.
+  package func danger(in part: MIMEPart) -> AttachmentDanger? {
+    switch self {
+    case .finding(.notInspected(.header)) where part.parent == nil: nil
+    case .finding(.notInspected(let limit)): .notInspected(limit)
+    case .archive(let problem) where [.tooManyEntries, .tooLarge, .ratio].contains(problem):
+      .archiveNotInspected(problem)
+    default: nil
+    }
+  }
 }
 
 /// A message looked through: the names of every part in every reading, and of members of archives.
@@ -87,7 +108,7 @@ package struct Inspection: Sendable {
     for part in tree.inOrder {
       guard rules.scansMessages || !Self.isInMessage(part, tree) else { continue }
       for finding in part.findings { note(.finding(finding), part) }
-      for name in part.names {
+      for name in part.names where tree.counts(name, of: part) {
         if let found = judgement(of: name, rules).banned {
           // Forwarded messages are named by their subject: `Welcome to Booking.com`.
           if part.type.isMessage, BannedExtensions.isOfHosts(found) { continue }
@@ -102,6 +123,7 @@ package struct Inspection: Sendable {
   package var isClean: Bool { offences.isEmpty }
 
   private mutating func note(_ fact: AttachmentFact, _ part: MIMEPart) {
+    if let danger = fact.danger(in: part) { offend(danger, part) }
     let fact = PartFact(part: part.id, fact: fact)
     if facts.last != fact { facts.append(fact) }
   }
@@ -125,7 +147,9 @@ package struct Inspection: Sendable {
     guard let content = content(of: part, part.encoding, tree) else { return }
     sizes[part.id] = content.size
     var isNamedArchive = false
-    for name in part.names where judgement(of: name, rules).isArchive { isNamedArchive = true }
+    for name in part.names where judgement(of: name, rules).isArchive {
+      isNamedArchive = isNamedArchive || tree.counts(name, of: part)
+    }
     if content.mayBeArchive || isNamedArchive && !content.isBlank {
       list(part, part.encoding, isNamedArchive, tree, rules)
     }
@@ -183,11 +207,12 @@ package struct Inspection: Sendable {
       listing.isArchive || isNamedArchive
     else { return }
     archives[part.id] = listing
+    let exceptions: Set<String> = isBook(part, listing) ? ["js"] : []
     for member in listing.members {
       // Directories are no files, whatever they are called.
       guard member.path.last != UInt8(ascii: "/") else { continue }
       let text = member.text
-      if let found = rules.banned.extensionBanning(text, isFileName: true) {
+      if let found = rules.banned.extensionBanning(text, isFileName: true, except: exceptions) {
         offend(.member(path: text, extension: found), part)
       }
     }
@@ -198,16 +223,29 @@ package struct Inspection: Sendable {
     }
   }
 
+  /// Whether every program that could open the archive takes it for an EPUB book, by its names, type
+  /// and content alike. Scripts belong to books (EPUB 3.3 §6.3), and what shows a book keeps them from
+  /// all else. A zip that is only called a book has no mark of one; one that is declared or called
+  /// anything else may come to lie before a program that unpacks it.
+  private func isBook(_ part: MIMEPart, _ listing: ArchiveListing) -> Bool {
+    let isNamed =
+      part.names.contains(where: \.isFileName)
+      && part.names.allSatisfy { name in
+        FileName.forms(of: name.text).allSatisfy { form in
+          form.hasSuffix(".epub") || !name.isFileName && !ArchiveReader.isArchive(named: form)
+        }
+      }
+    return isNamed && !listing.holdsArchives && listing.declaredType == "application/epub+zip"
+      && ["application/epub+zip", "application/octet-stream"].contains(part.type.name)
+      && part.hasOneType
+  }
+
   /// What is in the archive in a part; nil, and a fact, where a limit forbids to look.
   private mutating func listing(
     of part: MIMEPart, _ encoding: TransferEncoding, _ tree: MIMETree, _ rules: AttachmentRules
   ) -> ArchiveListing? {
     let key = ContentKey(buffer: part.buffer, body: part.body, encoding: encoding)
     if let known = contents[key]?.listing { return known }
-    guard archiveLimits.entries > 0 else {
-      note(.archive(.tooManyEntries), part)
-      return nil
-    }
     let cost = part.body.count.multipliedReportingOverflow(by: Self.listingCost)
     guard spend(cost.overflow ? Int.max : cost.partialValue, part) else { return nil }
     var decoder = ContentDecoder(tree.buffer(of: part), part.body, encoding)
@@ -215,8 +253,12 @@ package struct Inspection: Sendable {
       note(.finding(.notInspected(.decoded)), part)
       return nil
     }
-    let listing = ArchiveReader.list(content, limits: archiveLimits)
-    archiveLimits.entries &-= listing.members.count
+    let listing = ArchiveReader.list(content, limits: archiveLimits) { member in
+      rules.banned.extensionBanning(member.text, isFileName: true) != nil
+    }
+    // All archives of a message share what is kept, opened and unpacked; not what is compared.
+    archiveLimits.entries = max(0, archiveLimits.entries &- listing.members.count)
+    archiveLimits.visits &-= listing.visits
     archiveLimits.bytes &-= listing.unpackedBytes
     contents[key, default: Content()].listing = listing
     return listing

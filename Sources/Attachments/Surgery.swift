@@ -34,6 +34,9 @@ package struct Surgery {
     package let round: Int
     /// The content, decoded.
     package let content: [UInt8]
+    /// Its number: that of the original where the original has a part of the same content; else that
+    /// of the message as it was, and the round, which no part of the original has: `2r1`.
+    package fileprivate(set) var number: String
   }
 
   /// The message without what was dangerous.
@@ -101,7 +104,8 @@ package struct Surgery {
       removed += cut.map { part in
         var decoder = tree.decoder(of: part)
         let content = decoder.content(limit: Int.max) ?? []
-        return Removed(part: part, round: round, content: content)
+        let number = round == 0 ? part.number : "\(part.number)r\(round)"
+        return Removed(part: part, round: round, content: content, number: number)
       }
       current = next
     }
@@ -168,6 +172,37 @@ package struct Surgery {
     return feed > 0 && message[feed - 1] == 0x0D ? [0x0D, 0x0A] : [0x0A]
   }
 
+  /// Parts with their numbers in the original. Most messages are cut once, and it is not read again.
+  private static func numbered(
+    _ removed: [Removed], in original: [UInt8], _ limits: MIMELimits
+  ) -> [Removed] {
+    guard removed.contains(where: { $0.round > 0 }) else { return removed }
+    let tree = MIMETree(original, limits: limits)
+    var numbers: [[UInt8]: [String]] = [:]
+    let taken = Set(removed.filter { $0.round == 0 }.map(\.number))
+    let wanted = Set(removed.filter { $0.round > 0 }.map(\.content.count))
+    // Parts in parts are decoded again for each that they are in.
+    var room = limits.work(forSize: original.count)
+    for part in tree.inOrder where !taken.contains(part.number) {
+      room -= part.body.count
+      guard room >= 0 else { break }
+      var decoder = tree.decoder(of: part)
+      guard let content = decoder.content(limit: Int.max), wanted.contains(content.count) else {
+        continue
+      }
+      numbers[content, default: []].append(part.number)
+    }
+    return removed.map { removed in
+      var removed = removed
+      guard removed.round > 0, var known = numbers[removed.content], !known.isEmpty else {
+        return removed
+      }
+      removed.number = known.removeFirst()
+      numbers[removed.content] = known
+      return removed
+    }
+  }
+
   private func result(
     from original: [UInt8], to message: [UInt8], _ tree: MIMETree, _ removed: [Removed]
   ) -> Result {
@@ -176,7 +211,7 @@ package struct Surgery {
     let bodyBefore = original[before.bodyStart...]
     let bodyAfter = message[after.bodyStart...]
     return Result(
-      message: message, removed: removed,
+      message: message, removed: Self.numbered(removed, in: original, rules.limits),
       headerEdits: HeaderDifference(
         from: MessageBytes(original), before.header, to: MessageBytes(message), after.header
       ).edits,

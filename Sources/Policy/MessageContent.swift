@@ -25,7 +25,7 @@ package protocol ContentStage: MessageStage {
 package struct KeptOriginal: Sendable {
   /// A part that the message goes on without.
   package struct Part: Sendable, Equatable {
-    /// Its place in the original: `2.1`.
+    /// Its place in the original: `2.1`; `2r1` of a part 2 that only a first cut made.
     package var number: String
     /// The name by which it was dangerous, or the first that it has; may hold anything.
     package var name: String

@@ -11,9 +11,9 @@ struct MIMEReport {
   let tree: MIMETree
   let inspection: Inspection
 
-  init(_ tree: MIMETree) {
+  init(_ tree: MIMETree, _ rules: AttachmentRules) {
     self.tree = tree
-    inspection = Inspection(tree, AttachmentRules())
+    inspection = Inspection(tree, rules)
   }
 
   /// A table of the parts, then the names, dangers and findings of each.
@@ -93,6 +93,8 @@ struct MIMEReport {
       case .member(let path, let banned): "\(shown(path)) in the archive: .\(banned) is banned"
       case .unreadableMember: "a name in the archive cannot be read"
       case .damagedArchive: "the archive cannot be opened"
+      case .notInspected: "more than can be inspected"
+      case .archiveNotInspected: "the archive has more in it than can be inspected"
       }
     }
   }

@@ -146,14 +146,56 @@ struct ZipCase: Sendable, CustomTestStringConvertible {
     .init(
       "larger than allowed", ["a.zip"], [.tooLarge, .damaged], limits: { $0.bytes = 100_000 }
     ) { try pythonZip("z([('a.zip', b'0' * 500000)], zipfile.ZIP_STORED)") },
+    .init("more members than there is room for", ["0.txt", "1.txt"], limits: { $0.entries = 2 }) {
+      ZipBuilder((0..<5).map { "\($0).txt" }).bytes
+    },
     .init(
-      "more members than allowed", ["0.txt", "1.txt"], [.tooManyEntries],
-      limits: { $0.entries = 2 }
+      "more members than are opened", (0..<5).map { "\($0).txt" }, [.tooManyEntries],
+      limits: { $0.visits = 2 }
     ) { ZipBuilder((0..<5).map { "\($0).txt" }).bytes },
+    .init("as many members as are opened", ["0.txt", "1.txt"], limits: { $0.visits = 2 }) {
+      ZipBuilder(["0.txt", "1.txt"]).bytes
+    },
     .init(
-      "one name again and again", ["a.txt"], [.tooManyEntries], limits: { $0.entries = 2 }
+      "one name again and again", ["a.txt"], [.tooManyEntries], limits: { $0.visits = 8 }
     ) { ZipBuilder((0..<20).map { _ in "a.txt" }).bytes },
   ]
+
+  @Test(
+    "members beyond those that there is room for",
+    arguments: [
+      (1, ["0.txt", "1.txt", "0.exe"], false), (4, ["0.txt", "1.txt"] + exes(4), false),
+      (5, ["0.txt", "1.txt"] + exes(4), true),
+    ])
+  func keepsWhatIsOfInterest(_ count: Int, _ kept: [String], _ hasMore: Bool) {
+    var limits = ArchiveLimits()
+    limits.entries = 2
+    let names = (0..<5).map { "\($0).txt" } + Self.exes(count) + ["9.txt"]
+    let inner = ZipBuilder.Entry("a.zip", ZipBuilder(names).bytes)
+    for data in [ZipBuilder(names).bytes, ZipBuilder(names).bytes + ZipBuilder(inner).bytes] {
+      let listing = ArchiveReader.list(data, limits: limits) { $0.text.hasSuffix(".exe") }
+      #expect(listing.members.map(\.text) == kept)
+      #expect(listing.problems == (hasMore ? [.tooManyEntries] : []))
+    }
+  }
+
+  private static func exes(_ count: Int) -> [String] { (0..<count).map { "\($0).exe" } }
+
+  @Test(
+    "types that archives declare",
+    arguments: [
+      ([ZipBuilder.Entry("mimetype", Array("a/b".utf8)), .init("x")], "a/b"),
+      ([ZipBuilder.Entry("x"), .init("mimetype", Array("a/b".utf8))], nil),
+      ([ZipBuilder.Entry("mimetype", flags: 1)], nil), ([ZipBuilder.Entry("mimetype.x")], nil),
+      ([ZipBuilder.Entry("mimetype", extra: [0, 0, 0, 0])], nil), ([], nil),
+    ] as [([ZipBuilder.Entry], String?)])
+  func readsTheDeclaredType(_ entries: [ZipBuilder.Entry], _ type: String?) {
+    var zip = ZipBuilder()
+    zip.entries = entries
+    #expect(ArchiveReader.list(zip.bytes).declaredType == type)
+    zip.prefix = [0x20]
+    #expect(ArchiveReader.list(zip.bytes).declaredType == nil)
+  }
 
   @Test(
     "marks that stand in a picture by chance", arguments: [[3, 4], [1, 2], [5, 6]] as [[UInt8]])

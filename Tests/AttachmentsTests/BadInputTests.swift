@@ -52,12 +52,12 @@ struct BadInputCase: Sendable, CustomTestStringConvertible {
   private static let bad = "Content-Type: a/b; name=x.exe\n\n1\n"
 
   static let rows: [BadInputCase] = [
-    .init("1,000 multiparts in one another", [.depth], removed: 1) {
+    .init("1,000 multiparts in one another", [.depth], removed: 2) {
       "Content-Type: multipart/mixed; boundary=x\n\n--x\n\(bad)--x\n"
         + (0..<1000).map { "Content-Type: multipart/mixed; boundary=b\($0).\n\n--b\($0).\n" }
         .joined() + bad
     },
-    .init("1,000 messages in one another", [.depth], removed: 1) {
+    .init("1,000 messages in one another", [.depth], removed: 2) {
       "Content-Type: multipart/mixed; boundary=x\n\n--x\n\(bad)--x\n"
         + String(repeating: "Content-Type: message/rfc822\n\n", count: 1000) + bad
     },

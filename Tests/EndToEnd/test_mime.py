@@ -37,11 +37,17 @@ def mail(content: bytes, name: str) -> bytes:
 
 
 class Parts(unittest.TestCase):
-    """The command without a daemon, a configuration or an environment."""
+    """The command without a daemon or an environment, under a configuration of its own."""
 
-    def mime(self, message: bytes, *options: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [BMSD, "mime", "-", *options], input=message, env={}, capture_output=True, timeout=60)
+    def mime(
+        self, message: bytes, *options: str, configuration: str = "[defang]\n"
+    ) -> tuple[int, str]:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "bms.conf"
+            file.write_text(configuration)
+            done = subprocess.run(
+                [BMSD, "mime", "-", "--config", file, *options], input=message, env={},
+                capture_output=True, timeout=60)
         self.assertEqual(done.stderr, b"")
         return done.returncode, done.stdout.decode()
 
@@ -76,6 +82,47 @@ class Parts(unittest.TestCase):
         self.assertIn("another reading: content-types", text)
         self.assertIn("  missing end\n", text)
         self.assertIn("DANGEROUS: x.exe (Content-Type name): .exe is banned", text)
+
+    def test_judges_by_the_configuration(self) -> None:
+        message = mail(archive("a.exe", "b.doc"), "a.zip")
+        for options, status, dangers in [
+            ("", 1, ["a.exe in the archive: .exe is banned"]),
+            ("banned_exts = doc\n", 1, ["b.doc in the archive: .doc is banned"]),
+            ("banned_exts = default, -exe\n", 0, []),
+            ("scan_archives = no\n", 0, []),
+        ]:
+            with self.subTest(options):
+                found, text = self.mime(
+                    message, "--json", configuration=f"[defang]\n{options}")
+                self.assertEqual(found, status)
+                self.assertEqual(json.loads(text.splitlines()[2])["dangers"], dangers)
+
+    def test_faults_of_the_configuration(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "bms.conf"
+            for content, fault in [
+                (None, b"cannot be read"),
+                ("[defang]\nbanned_extz = exe\n", b"bms.conf:2: "),
+                ("[defang]\nbanned_exts =\n", b":2: defang.banned_exts: no extension is banned"),
+            ]:
+                with self.subTest(content):
+                    if content is not None:
+                        file.write_text(content)
+                    done = subprocess.run(
+                        [BMSD, "mime", "-", "--config", file], input=b"\n", env={},
+                        capture_output=True, timeout=60)
+                    self.assertEqual(done.returncode, 78)
+                    self.assertEqual(done.stdout, b"")
+                    self.assertIn(fault, done.stderr)
+
+    @unittest.skipIf(os.path.exists("/etc/mail/bms.conf"), "this machine has a configuration")
+    def test_says_that_it_judges_by_defaults(self) -> None:
+        done = subprocess.run(
+            [BMSD, "mime", "-"], input=mail(archive("a.exe"), "a.zip"), env={},
+            capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"/etc/mail/bms.conf: cannot be read", done.stderr)
+        self.assertIn(b"judged by the defaults", done.stderr)
 
     def test_file(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

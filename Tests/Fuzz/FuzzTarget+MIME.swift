@@ -217,9 +217,14 @@ extension FuzzTarget {
   static func checkArchive(_ bytes: [UInt8]) -> String? {
     var limits = ArchiveLimits()
     limits.entries = 50
+    limits.visits = 200
     limits.bytes = 1 << 20
-    let listing = ArchiveReader.list(bytes, limits: limits)
-    if listing.members.count > limits.entries { return "\(listing.members.count) members" }
+    let listing = ArchiveReader.list(bytes, limits: limits) { $0.path.count < 3 }
+    if listing.members.count > limits.entries + 4 { return "\(listing.members.count) members" }
+    if listing.members.dropFirst(limits.entries).contains(where: { $0.path.count >= 3 }) {
+      return "a member that is of no interest"
+    }
+    if listing.visits > limits.visits { return "\(listing.visits) members opened" }
     if listing.members.contains(where: { $0.depth > limits.depth }) { return "too deep" }
     if listing.members.contains(where: { $0.path.isEmpty }) { return "a member without a name" }
     if listing.members.count != Set(listing.members).count { return "a member twice" }

@@ -113,6 +113,7 @@ struct NameFieldCase: Sendable, CustomTestStringConvertible {
         begin 644 a b.exe
         begin-base64 644 c.exe
         begin  d.exe
+        #0V%T
         =ybegin line=128 name=e.exe
         begin 99 f.exe
         begin9 644 g.exe

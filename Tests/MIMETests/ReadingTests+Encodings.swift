@@ -112,13 +112,14 @@ extension ReadingTests {
       x
       =yend size=1
       begin  f.exe
-      begin the day
+      %:&5L;&\\
+      begin  the day
       begin 644
       """,
       [
         "0 text/plain \"see\r\nbegin 644 a.exe\r\n%:&5L;&\\\r\n`\r\nend\r\n\"",
         "1 embedded \"hello\"",
-        "2 embedded \"hello\"", "3 embedded \"x\r\n=yend size=1\r\n\"", "4 embedded \"\"",
+        "2 embedded \"hello\"", "3 embedded \"x\r\n=yend size=1\r\n\"", "4 embedded \"hello\"",
       ]),
     .init(
       "uuencode in encoded text",

@@ -50,6 +50,52 @@ extension DefangTests {
     }
   }
 
+  @Test(
+    "what lies beyond a limit is dangerous",
+    arguments: [("tag", "ok"), ("defang", "ok"), ("reject", "554 5.6.0")])
+  func meetsLimits(_ measure: String, _ code: String) throws {
+    let padding = (0..<1001).map { "p\($0)=\($0)" }.joined(separator: ";\r\n ")
+    let text = String(decoding: Self.message("a.txt"), as: UTF8.self)
+      .replacing("octet-stream; name", with: "octet-stream;\r\n \(padding);\r\n x")
+    let (result, after, site) = try Self.run(Array(text.utf8), "uninspected = \(measure)")
+    #expect(result.message.end.code == code)
+    let isCut = measure != "reject"
+    #expect(site.originals.kept.map { $0.original.removed.map(\.number) } == (isCut ? [["2"]] : []))
+    let sentence = "has more than can be inspected (names)"
+    let written = String(decoding: after.bytes, as: UTF8.self).replacing("=\r\n", with: "")
+    #expect(written.contains(sentence) == isCut)
+    #expect(!after.headers.contains { $0.isNamed("X-BMS-Attachment") })
+  }
+
+  @Test(
+    "a header of the message itself beyond the limit cannot be cut",
+    arguments: [("tag", "ok"), ("defang", "554 5.6.0"), ("reject", "554 5.6.0")])
+  func meetsALongHeader(_ measure: String, _ code: String) throws {
+    let padding = (0..<100).map { "X-Field-\($0): \(String(repeating: "x", count: 60))\r\n" }
+    let message = Array((padding.joined() + "Subject: x\r\n\r\nx\r\n").utf8)
+    let (result, after, _) = try Self.run(message, "max_header = 4k\nuninspected = \(measure)")
+    #expect(result.message.end.code == code)
+    let tag = after.headers.first { $0.isNamed("X-BMS-Attachment") }?.value
+    #expect(tag == (measure == "tag" ? "uninspected; part 0, limit: header" : nil))
+  }
+
+  @Test("a message that was not collected is not passed", arguments: ["tempfail", "skip"])
+  func defersWhatWasNotCollected(_ onError: String) throws {
+    let site = try Site(
+      "[defang]\nmode = enforce\nskip_to = lab@example.org\non_error = \(onError)")
+    // Nobody wants the content for the first recipient; then comes another.
+    let result = try Conversation.raw(
+      .connect(Conversation.stranger),
+      .hello("client.example.com"), .sender(["<ann@example.com>"]),
+      .recipient(["<lab@example.org>"]), .data,
+      .header(HeaderField(name: "Subject", rawValue: "x")),
+      .recipient(["<bob@example.org>"]), .endOfHeaders, .body(Self.bare), .endOfMessage
+    ).run(on: site)
+    #expect(result.message.end.code == (onError == "skip" ? "ok" : "451 4.3.0"))
+    let reasons = onError == "skip" ? [] : ["defang error enforced"]
+    #expect(result.reasons == reasons)
+  }
+
   @Test(arguments: [("tag", "ok"), ("defang", "552 5.3.4"), ("reject", "552 5.3.4")])
   func meetsTooLarge(_ measure: String, _ code: String) throws {
     let large = Self.message() + [UInt8](repeating: 0x41, count: 70_000)

@@ -99,7 +99,7 @@ struct HeaderReader {
       if block.fields.count < limits.namesPerPart {
         block.fields.append(ContentField(name: name, position: position))
       } else {
-        block.limit = .header
+        block.limit = .names
         isMIME = false
       }
     }

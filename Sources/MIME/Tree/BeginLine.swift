@@ -5,12 +5,16 @@
 ///
 ///     begin 644 name            uuencode
 ///     begin-base64 644 name     the same with base64 (POSIX uuencode -m)
-///     begin  name               taken for uuencode by Outlook Express
+///     begin  name               taken for uuencode by old programs
 ///     =ybegin line=128 size=9 name=the name
 struct BeginLine {
   let line: Line
   let name: Range<Int>
   let encoding: TransferEncoding
+  /// Whether the line has what its format asks for. Outlook Express before update 900930 takes one
+  /// without a mode too (Microsoft's article 898124), and so makes a file of the words behind
+  /// "begin  " in prose: of such a line it is the data that counts.
+  let isComplete: Bool
   private let isYEnc: Bool
 
   /// The begin line at `start`, nil when it is just text.
@@ -21,6 +25,7 @@ struct BeginLine {
     if isYEnc {
       encoding = .identity
       guard let name = Self.behind("name=", in: bytes) else { return nil }
+      isComplete = true
       self.name = name..<line.content.upperBound
       return
     }
@@ -33,8 +38,10 @@ struct BeginLine {
     let rest = behind[mode.endIndex...]
     if (3...6).contains(mode.count), rest.first?.isBlank == true {
       name = rest.startIndex..<line.content.upperBound
+      isComplete = true
     } else if !isBase64, blanks.count == 2, !behind[blanks.endIndex...].isEmpty {
       name = blanks.endIndex..<line.content.upperBound
+      isComplete = false
     } else {
       return nil
     }
@@ -59,6 +66,29 @@ struct BeginLine {
       start = line.next
     }
     return range.upperBound
+  }
+
+  /// Whether any line of a range can be uuencoded data: prose has small letters, which that does not.
+  func holdsData(_ text: MessageBytes, _ range: Range<Int>, _ ends: LineEnds) -> Bool {
+    let range = text.clamped(range)
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let line = text.line(at: start, in: range, ends)
+      if Self.isData(text[line.content]) { return true }
+      start = line.next
+    }
+    return false
+  }
+
+  // IEEE Std 1003.1, uuencode: a character that tells how many bytes the line has, then four for
+  // every three bytes.
+  /// Programs forgive white space that is lost at the end of a line, and a sum added there.
+  private static func isData(_ line: ArraySlice<UInt8>) -> Bool {
+    guard let first = line.first, (0x21...0x5F).contains(first) else { return false }
+    let characters = (Int(first) &- 0x20 &+ 2) / 3 &* 4
+    let tolerance = 4
+    return line.count > 2 && abs(line.count &- 1 &- characters) <= tolerance
+      && line.allSatisfy { (0x20...0x60).contains($0) }
   }
 
   private static func behind(_ word: StaticString, in text: ArraySlice<UInt8>) -> Int? {

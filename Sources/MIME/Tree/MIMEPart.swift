@@ -97,6 +97,10 @@ package struct MIMEPart: Sendable {
 }
 
 extension MIMEPart {
+  /// Whether no other type is declared besides `type`: readings that differ in nothing but the type
+  /// of the same content are one part.
+  package var hasOneType: Bool { fields.count { $0.name == .type } <= 1 }
+
   /// Adds a finding once.
   mutating func note(_ finding: PartFinding) {
     if !findings.contains(finding) { findings.append(finding) }

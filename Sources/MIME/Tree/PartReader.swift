@@ -26,6 +26,7 @@ struct PartReader {
       let (encodings, difference) = Self.encodings(in: header, buffer)
       let (names, nameFindings) = Self.names(of: header, in: buffer, limit: limits.namesPerPart)
       if Set(types.map(\.name)).count > 1 { add(.ambiguous(.contentTypes)) }
+      if types.count >= Self.mostFields { add(.notInspected(.readings)) }
       if let difference { add(.ambiguous(difference)) }
       if types.contains(where: \.leavesOutBoundaries) { add(.notInspected(.names)) }
       for (typeIndex, type) in (types.isEmpty ? [part.standardType] : types).enumerated() {

@@ -190,8 +190,13 @@ extension TreeBuilder {
       guard let begin = BeginLine(text, at: start, in: range, ends) else { continue }
       // Data without an end goes on to the next beginning.
       let next = index &+ 1 < begins.endIndex ? begins[index &+ 1] : range.upperBound
-      end = begin.endOfData(text, MessageBytes.range(begin.line.next, next), ends)
-      texts.charge(end &- start)
+      let data = MessageBytes.range(begin.line.next, next)
+      let endOfData = begin.endOfData(text, data, ends)
+      texts.charge((endOfData &- start) &* (begin.isComplete ? 1 : 2))
+      guard
+        begin.isComplete || begin.holdsData(text, begin.line.next..<endOfData, ends)
+      else { continue }
+      end = endOfData
       found.append(
         PendingPart(
           range: start..<end, buffer: buffer, ends: ends, parent: parent, depth: depth,

@@ -16,6 +16,10 @@ struct AttachmentReport {
   private(set) var keptSigned: [String] = []
   private(set) var encrypted: [String] = []
   private(set) var uninspected: [String] = []
+  /// What lies beyond limits that only odd messages meet; it is dangerous besides.
+  private(set) var beyondLimits: [String] = []
+  /// Whether the header of the message itself is longer than is looked into: it cannot be cut.
+  private(set) var hasLongHeader = false
   private(set) var ambiguous: [String] = []
 
   init(_ tree: MIMETree, _ inspection: Inspection, _ rules: DefangRules) {
@@ -41,12 +45,16 @@ struct AttachmentReport {
       case .archive(.damaged), .archive(.unreadableName):
         // Dangerous where a program would open it; else no archive that anybody can use.
         break
+      case .archive(let problem) where fact.fact.danger(in: part) != nil:
+        beyondLimits.append("\(place), archive: \(problem.rawValue)")
       case .archive(let problem):
         uninspected.append("\(place), archive: \(problem.rawValue)")
         if rules.uninspected == .defang, !stays { doomed.append(part.id) }
-      case .finding(.notInspected(let limit)):
+      case .finding(.notInspected(let limit)) where fact.fact.danger(in: part) == nil:
         uninspected.append("\(place), limit: \(limit.rawValue)")
-        if rules.uninspected == .defang, !stays { doomed.append(part.id) }
+        hasLongHeader = true
+      case .finding(.notInspected(let limit)):
+        beyondLimits.append("\(place), limit: \(limit.rawValue)")
       case .finding(.partialMessage), .finding(.externalBody):
         uninspected.append("\(place), \(fact.fact.words)")
         if rules.uninspected == .defang, !stays { doomed.append(part.id) }
@@ -64,6 +72,9 @@ struct AttachmentReport {
     case .member(let path, let banned): "\(shown(path)) in an archive: .\(banned)"
     case .unreadableMember: "a name in an archive that cannot be read"
     case .damagedArchive: "an archive that cannot be opened"
+    case .notInspected(let limit): "more than can be inspected: \(limit.rawValue)"
+    case .archiveNotInspected(let problem):
+      "an archive with more than can be inspected: \(problem.rawValue)"
     }
   }
 

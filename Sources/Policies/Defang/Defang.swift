@@ -42,9 +42,9 @@ package struct Defang: PolicyModule {
     rejectVirusFrom = try VirusSenders(settings.rejectVirusFrom)
     skipFrom = settings.skipFrom
     skipTo = settings.skipTo
-    let attachments = try Self.attachmentRules(settings)
+    let attachments = try AttachmentRules(settings)
     notice = try Self.notice(settings.notice, services.files)
-    var warnings = Self.idleExceptions(settings).map {
+    var warnings = BannedExtensions.idleExceptions(settings.bannedExtensions).map {
       SetupError(option: "defang.banned_exts", "-\($0) takes nothing off the list")
     }
     if action == .replace, !notice.names(.reference) {
@@ -69,7 +69,7 @@ package struct Defang: PolicyModule {
 
     package func wantsContent(_ t: Transaction) -> Bool { module.reasonToSkip(t) == nil }
 
-    package func message(_ t: Transaction) -> Verdict {
+    package func message(_ t: Transaction) throws(MissingContent) -> Verdict {
       if let reason = module.reasonToSkip(t) {
         t.note(reason)
         return .proceed
@@ -78,72 +78,18 @@ package struct Defang: PolicyModule {
       case .whole(let message): return module.operate(on: message, t)
       case .tooLarge: return module.meetTooLarge(t)
       case .noRoom: return module.meetNoRoom(t)
-      case nil: return .proceed
+      case nil: throw MissingContent()
       }
     }
+  }
+
+  /// A message that is to be looked into was not collected: it came in an order that no MTA has, or
+  /// the runner has a fault. It is trouble of our own, and met by `on_error`.
+  package struct MissingContent: Error, CustomStringConvertible {
+    package var description: String { "the message was not collected" }
   }
 
   // MARK: set-up
-
-  private static func attachmentRules(
-    _ settings: Settings<Options>
-  ) throws(SetupError) -> AttachmentRules {
-    var extensions: Set<String> = []
-    var exceptions: Set<String> = []
-    let items = settings.bannedExtensions.items
-    if items.isEmpty {
-      throw SetupError(
-        option: "defang.banned_exts",
-        "no extension is banned by this: write default, or mode = off")
-    }
-    // Only exceptions are exceptions from the default list.
-    if items.allSatisfy({ $0.hasPrefix("-") }) { extensions.formUnion(BannedExtensions.standard) }
-    for item in items.map({ $0.lowercased() }) {
-      if item == "default" {
-        extensions.formUnion(BannedExtensions.standard)
-      } else if item.hasPrefix("-") {
-        exceptions.insert(String(item.dropFirst().drop { $0 == "." }))
-      } else {
-        extensions.insert(String(item.drop { $0 == "." || $0 == "*" }))
-      }
-    }
-    if let misspelt = extensions.first(where: { $0.hasPrefix("def") && $0.utf8.count > 5 }) {
-      throw SetupError(
-        option: "defang.banned_exts",
-        "\"\(misspelt)\" is no extension of a file: is the word default meant?")
-    }
-    for word in extensions.union(exceptions) where !isExtension(word) {
-      throw SetupError(
-        option: "defang.banned_exts",
-        "\"\(word)\" is no extension of a file; write exe, or -exe to take it off the default list")
-    }
-    var rules = AttachmentRules(banned: BannedExtensions(extensions.subtracting(exceptions)))
-    rules.scansArchives = settings.scanArchives
-    rules.scansMessages = settings.scanMessages
-    rules.limits.depth = settings.maximumDepth
-    rules.limits.parts = settings.maximumParts
-    rules.limits.headerBytes = settings.maximumHeader.bytes
-    rules.limits.namesPerPart = settings.maximumNames
-    rules.limits.decodedBytes = settings.maximumDecoded.bytes
-    rules.archiveLimits.entries = settings.archiveEntries
-    rules.archiveLimits.depth = settings.archiveDepth
-    rules.archiveLimits.ratio = settings.archiveRatio
-    rules.archiveLimits.bytes = settings.maximumDecoded.bytes
-    return rules
-  }
-
-  /// Exceptions from what is not banned in the first place.
-  private static func idleExceptions(_ settings: Settings<Options>) -> [String] {
-    let items = settings.bannedExtensions.items.map { $0.lowercased() }
-    let banned = Set(BannedExtensions.standard).union(items)
-    return items.filter { $0.hasPrefix("-") }.map { String($0.dropFirst().drop { $0 == "." }) }
-      .filter { !banned.contains($0) }
-  }
-
-  private static func isExtension(_ word: String) -> Bool {
-    !word.isEmpty && word.utf8.count <= 40
-      && word.allSatisfy { $0.isLetter || $0.isNumber || "-_.+{}".contains($0) }
-  }
 
   private static func notice(
     _ file: FilePath, _ files: any FileSource
@@ -245,10 +191,13 @@ package struct Defang: PolicyModule {
         .permanent(7, 1, "Encrypted archives are not accepted here"),
         reason(.encrypted, report.encrypted, option: "encrypted"))
     }
-    if rules.uninspected == .reject, !report.uninspected.isEmpty {
+    let uninspected = report.uninspected + report.beyondLimits
+    if rules.uninspected == .reject && !uninspected.isEmpty
+      || rules.uninspected == .defang && report.hasLongHeader
+    {
       return .refuse(
         .permanent(code: 54, 6, 0, "Part of the message cannot be inspected"),
-        reason(.uninspected, report.uninspected, option: "uninspected"))
+        reason(.uninspected, uninspected, option: "uninspected"))
     }
     if rules.ambiguous == .reject, !report.ambiguous.isEmpty {
       return .refuse(
@@ -351,7 +300,7 @@ package struct Defang: PolicyModule {
         reason(report.code, report.summaries, option: "action"),
         removed: result.removed.map { removed in
           KeptOriginal.Part(
-            number: removed.part.number,
+            number: removed.number,
             name: (removed.part.names.first { $0.isFileName } ?? removed.part.names.first)?.text
               ?? "",
             type: removed.part.type.name, content: removed.content)

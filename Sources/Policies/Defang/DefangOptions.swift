@@ -83,9 +83,11 @@ package struct DefangOptions: PolicySection {
   package let uninspected = ConfigOption(
     "uninspected", default: Measure.tag, shipped: .tag,
     help: """
-      What is done about parts that a limit keeps from being inspected, pieces of messages that \
-      the recipient puts together, and messages above [milter] max_message; of these nothing can \
-      be cut, so defang refuses them.
+      What is done about what cannot be looked into: pieces of messages that the recipient puts \
+      together, content that the recipient fetches from elsewhere, archives deeper than \
+      archive_depth, and messages above [milter] max_message; of these nothing can be cut, so \
+      defang refuses them. What lies beyond any other limit of this section counts as dangerous, \
+      because only mail that is made to meet a limit meets it; reject refuses that too.
       """)
   package let ambiguous = ConfigOption(
     "ambiguous", default: Tolerance.tag,
@@ -102,30 +104,41 @@ package struct DefangOptions: PolicySection {
       """)
   package let maximumDepth = ConfigOption(
     "max_depth", default: MIMELimits().depth, in: 2...1000,
-    help: "Parts within parts that are looked into.")
+    help: "Parts within parts that are looked into; a part with more counts as dangerous.")
   package let maximumParts = ConfigOption(
     "max_parts", default: MIMELimits().parts, in: 10...1_000_000,
-    help: "Parts of a message that are looked into.")
+    help: "Parts of a message that are looked into; a message with more counts as dangerous.")
   package let maximumHeader = ConfigOption(
     "max_header", default: ByteSize.bytes(MIMELimits().headerBytes),
     in: .kilobytes(4) ... .megabytes(64),
-    help: "Bytes of the header of a part that are looked into.")
+    help: """
+      Bytes of the header of a part that are looked into; a part with more counts as dangerous.
+      """)
   package let maximumNames = ConfigOption(
     "max_names", default: MIMELimits().namesPerPart, in: 10...100_000,
-    help: "Names of one part that are looked at.")
+    help: "Names of one part that are looked at; a part with more counts as dangerous.")
   package let maximumDecoded = ConfigOption(
     "max_decoded", default: ByteSize.bytes(MIMELimits().decodedBytes),
     in: .megabytes(1) ... .megabytes(2048),
-    help: "Bytes of encoded messages and of archives that are decoded, in one message.")
+    help: """
+      Bytes of encoded messages and of archives that are decoded, in one message; what holds more \
+      counts as dangerous.
+      """)
   package let archiveEntries = ConfigOption(
-    "archive_entries", default: ArchiveLimits().entries, in: 10...1_000_000,
-    help: "Files in all archives of a message whose names are looked at.")
+    "archive_entries", default: ArchiveLimits().visits, in: 10...1_000_000,
+    help: """
+      Files in all archives of a message that are opened, to see whether they are archives too; an \
+      archive with more counts as dangerous. Names are compared however many there are.
+      """)
   package let archiveDepth = ConfigOption(
     "archive_depth", default: ArchiveLimits().depth, in: 1...64,
-    help: "Archives in archives that are opened.")
+    help: "Archives in archives that are opened; what is deeper meets uninspected.")
   package let archiveRatio = ConfigOption(
     "archive_ratio", default: ArchiveLimits().ratio, in: 10...100_000,
-    help: "How many times its packed size a file in an archive may have.")
+    help: """
+      How many times its packed size an archive in an archive may have; one that grows more counts \
+      as dangerous.
+      """)
 
   package init() {}
 

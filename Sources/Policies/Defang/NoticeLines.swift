@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Archives
 internal import Attachments
 internal import MIME
 internal import Mail
@@ -116,6 +117,9 @@ struct NoticeLines {
       "holds \(AttachmentReport.shown(path)), and files ending in .\(banned) are not let in"
     case .unreadableMember: "holds a file whose name cannot be read"
     case .damagedArchive: "an archive that cannot be opened"
+    case .notInspected(let limit): "has more than can be inspected (\(limit.rawValue))"
+    case .archiveNotInspected(let problem):
+      "an archive with more than can be inspected (\(problem.rawValue))"
     }
   }
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
-internal import MIME
-
 /// The names under which a file can come to lie on a disk when a program is given `text` to name it.
 ///
 /// Programs and systems change names in their own ways: they cut at NUL, drop what cannot be seen,
@@ -58,7 +56,7 @@ package enum FileName {
     case 0x20...0x7E: plain.append(scalar)
     case 0x09...0x0D, 0x85: plain.append(" ")
     case 0xFF01...0xFF5E:  // full-width ASCII
-      if let narrow = Unicode.Scalar(value - 0xFEE0) { fold(narrow, into: &plain) }
+      if let narrow = Unicode.Scalar(value &- 0xFEE0) { fold(narrow, into: &plain) }
     case 0x3002, 0xFF61, 0x2024, 0xFE52, 0x06D4, 0x0701, 0x0702, 0xA60E:
       plain.append(".")  // full stops of other scripts and sizes
     case 0x2044, 0x2215, 0x29F8: plain.append("/")
@@ -92,7 +90,7 @@ package enum FileName {
     while let last = rest.last, separators.contains(last) || isDropped(last) {
       rest = rest.dropLast()
     }
-    let start = rest.lastIndex { separators.contains($0) }.map { $0 + 1 } ?? rest.startIndex
+    let start = rest.lastIndex { separators.contains($0) }.map { $0 &+ 1 } ?? rest.startIndex
     let base = rest[start...]
     var segments = [withoutVersion(base)]
     // `name.txt:other.exe` and `name.exe::$DATA`: alternate data streams of NTFS; `C:name`.
@@ -108,7 +106,7 @@ package enum FileName {
   ) -> ArraySlice<Unicode.Scalar> {
     let name = trimmed(name)
     guard let semicolon = name.lastIndex(of: ";"),
-      name[(semicolon + 1)...].allSatisfy({ ("0"..."9").contains($0) })
+      name[(semicolon &+ 1)...].allSatisfy({ ("0"..."9").contains($0) })
     else { return name }
     return name[..<semicolon]
   }

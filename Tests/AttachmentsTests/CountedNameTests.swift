@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import Attachments
+import MIME
+import Testing
+
+/// A message with a text that ends as names of dangerous files do, and whether it counts.
+struct CountedNameCase: Sendable, CustomTestStringConvertible {
+  var testDescription: String
+  var message: String
+  var counts: Bool
+
+  init(_ testDescription: String, _ message: String, counts: Bool) {
+    self.testDescription = testDescription
+    self.message = message
+    self.counts = counts
+  }
+
+  /// One part in a multipart, behind a text or alone.
+  init(
+    _ testDescription: String, part: String, behindText: Bool = true, in type: String = "mixed",
+    counts: Bool
+  ) {
+    let text = behindText ? "--b\n\nHello\n" : ""
+    self.init(
+      testDescription,
+      "Content-Type: multipart/\(type); boundary=b\n\n\(text)--b\n\(part)\n\nx\n--b--\n",
+      counts: counts)
+  }
+}
+
+/// What is written about a part is not always the name of a file; what some program makes one of it
+/// counts.
+@Suite struct CountedNameTests {
+  @Test(arguments: descriptions + identifiers + locations + beginnings)
+  func counts(_ row: CountedNameCase) {
+    let message = Array(row.message.replacing("\n", with: "\r\n").utf8)
+    #expect(Inspection(MIMETree(message), .usual).isClean == !row.counts)
+  }
+
+  private static let prose = "Content-Description: Introduction to Node.js\n"
+
+  static let descriptions: [CountedNameCase] = [
+    .init(
+      "prose about the text of a message", prose + "Content-Type: text/html\n\n<p>x",
+      counts: false),
+    .init("prose about a message without a type", prose + "\nx", counts: false),
+    .init(
+      "prose without a file-like end", "Content-Description: What's new in ASP.NET\n\nx",
+      counts: false),
+    .init(
+      "encoded prose", "Content-Description: =?utf-8?Q?Introduction_to_Node.js?=\n\nx",
+      counts: false),
+    .init(
+      "prose that ends as archives do", "Content-Description: about my.zip\n\nx", counts: false),
+    .init("prose about the first text", part: prose, behindText: false, counts: false),
+    .init(
+      "prose about both alternatives",
+      "Content-Type: multipart/alternative; boundary=b\n\n--b\n\(prose)\nx\n--b\n"
+        + "Content-Type: text/html\n\(prose)\nx\n--b--\n", counts: false),
+    .init(
+      "prose about the text of an attached message",
+      part: "Content-Type: message/rfc822\n\n" + prose, counts: false),
+    .init(
+      "prose about an inline text",
+      prose + "Content-Type: text/plain\nContent-Disposition: inline\n\nx", counts: false),
+    .init("one word about the text", "Content-Description: setup.exe\n\nx", counts: true),
+    .init(
+      "prose about a file without a name",
+      part: "Content-Type: application/octet-stream\nContent-Description: invoice 2026.exe",
+      counts: true),
+    .init(
+      "prose about a second text", part: "Content-Type: text/plain\n" + prose, counts: true),
+    .init(
+      "prose about a second HTML alternative",
+      "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/html\n\nx\n--b\n"
+        + "Content-Type: text/html\n\(prose)\nx\n--b--\n", counts: true),
+    .init(
+      "prose about an attached text",
+      prose + "Content-Type: text/plain\nContent-Disposition: attachment\n\nx", counts: true),
+    .init(
+      "prose about text under two dispositions",
+      prose + "Content-Disposition: inline\nContent-Disposition: attachment\n\nx", counts: true),
+    .init(
+      "prose about a script", prose + "Content-Type: text/javascript\n\nx", counts: true),
+    .init(
+      "prose about a text that has another reading",
+      prose + "Content-Type: text/plain\nContent-Type: application/x-msdownload\n\nx",
+      counts: true),
+  ]
+
+  static let identifiers: [CountedNameCase] = [
+    .init(
+      "image shown in the text",
+      part: "Content-Type: image/png\nContent-ID: <header.img>", in: "related", counts: false),
+    .init(
+      "inline image",
+      part: "Content-Type: image/png\nContent-Disposition: inline\nContent-ID: <header.img>",
+      counts: false),
+    .init(
+      "attached image",
+      part: "Content-Type: image/png\nContent-Disposition: attachment\nContent-ID: <header.img>",
+      counts: true),
+    .init(
+      "image that is no image", part: "Content-Type: a/b\nContent-ID: <header.img>", counts: true),
+    .init(
+      "image with a dangerous description",
+      part: "Content-Type: image/png\nContent-ID: <1>\nContent-Description: a.img", counts: true),
+  ]
+
+  static let locations: [CountedNameCase] = [
+    .init(
+      "image that a server page made",
+      part: "Content-Type: image/png\nContent-Location: http://example.com/a/img.aspx?id=3",
+      in: "related", counts: false),
+    .init(
+      "server page", part: "Content-Type: text/html\nContent-Location: http://example.com/a.asp",
+      counts: false),
+    .init(
+      "relative server page", part: "Content-Type: image/png\nContent-Location: img.aspx#top",
+      counts: false),
+    .init(
+      "server page with a file in its query",
+      part: "Content-Type: image/png\nContent-Location: get.aspx?file=a.exe", counts: true),
+    .init(
+      "program on a server",
+      part: "Content-Type: image/png\nContent-Location: http://example.com/a.exe?id=3",
+      counts: true),
+    .init(
+      "server page as the name of a file",
+      part: "Content-Type: image/png; name=img.aspx\nContent-Location: img.png", counts: true),
+  ]
+
+  private static let data = "#0V%T\n`\nend\n"
+
+  static let beginnings: [CountedNameCase] = [
+    .init(
+      "prose that begins", "\nWe will\nbegin  using node.js\nnext week.\n\n-- \nAnn\n",
+      counts: false),
+    .init("prose up to the end", "\nbegin  node.js\nend\n", counts: false),
+    .init(
+      "prose before data with a mode", "\nbegin  node.js\nyes\nbegin 644 a.txt\n\(data)",
+      counts: false),
+    .init("data without a mode", "\nbegin  node.js\n\(data)", counts: true),
+    .init("data behind an odd line", "\nbegin  node.js\n\nbelow\n\(data)", counts: true),
+    .init("data with a sum at the end of lines", "\nbegin  node.js\n#0V%TA\nend\n", counts: true),
+    .init("data without the white space at its end", "\nbegin  node.js\n#0V%\nend\n", counts: true),
+    .init("a mode and no data", "\nbegin 644 node.js\nend\n", counts: true),
+  ]
+}
