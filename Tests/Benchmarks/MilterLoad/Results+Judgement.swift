@@ -81,11 +81,26 @@ extension Results {
           what: "CPU that SPF adds to a message \(at), us",
           value: own.excess(over: other, \.processorTime) * 1000, limit: 25))
     }
-    if let alone = neighbours.first, let flooded = neighbours.last, neighbours.count > 1 {
+    for own in warmSenders where own.candidate == Bench.withForwarders {
+      let other = warmSenders.first {
+        $0.candidate == Bench.withSPF && $0.connections == own.connections
+      }
+      guard let other else { continue }
+      let at = "at \(own.connections) connection\(own.connections == 1 ? "" : "s")"
       targets.append(
         Target(
-          what: "p99 of a client without DNS work \(flooded.what), above its quiet one, ms",
-          value: (flooded.wait.p99 - alone.wait.p99) / 1000, limit: 5))
+          what: "CPU that 1,000 trusted forwarders add to a message \(at), us",
+          value: own.excess(over: other, \.processorTime) * 1000, limit: 1))
+    }
+    let p99 = { [neighbours] (what: Neighbour.Beside) in
+      neighbours.first { $0.what == what }.map { $0.wait.p99 / 1000 }
+    }
+    for what in [Neighbour.Beside.unknown, .unknownAndFar] {
+      guard let quiet = p99(.nobody), let flooded = p99(what) else { continue }
+      targets.append(
+        Target(
+          what: "p99 of a client without DNS work \(what.rawValue), above its quiet one, ms",
+          value: flooded - quiet, limit: 5))
     }
   }
 }
