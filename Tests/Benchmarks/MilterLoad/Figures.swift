@@ -104,6 +104,17 @@ struct Measurement: Codable {
     Figures.median(zip(rounds, other.rounds).map { figure($0) - figure($1) })
   }
 
+  /// What this one's messages took more than those of `other`, round by round, in milliseconds. Told
+  /// by the instructions outside the kernel where they were counted: they vary less than time does.
+  func excessTimes(over other: Measurement) -> [Double] {
+    zip(rounds, other.rounds).map { own, other in
+      guard let mine = own.instructions, let theirs = other.instructions,
+        mine.user + mine.kernel > 0
+      else { return own.processorTime - other.processorTime }
+      return (mine.user - theirs.user) * own.processorTime / (mine.user + mine.kernel)
+    }
+  }
+
   /// The median over rounds of this one's `figure` divided by that of `other` in the same round.
   func ratio(to other: Measurement, _ figure: (Figures) -> Double) -> Double {
     Figures.median(
