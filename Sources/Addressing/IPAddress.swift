@@ -97,12 +97,26 @@ extension IPAddress: Comparable {
 extension IPAddress: CustomStringConvertible {
   /// The canonical text: dotted decimal, or the form of RFC 5952 §4.
   public var description: String {
-    if isIPv4 { return octets.map { String($0) }.joined(separator: ".") }
+    if isIPv4 { return dottedDecimal }
     let groups = groups
     let words = groups.map { String($0, radix: 16) }
     guard let gap = Self.longestZeroRun(groups) else { return words.joined(separator: ":") }
     return words.prefix(gap.lowerBound).joined(separator: ":") + "::"
       + words.dropFirst(gap.upperBound).joined(separator: ":")
+  }
+
+  /// The four octets of an IPv4 address. Without a text for each: it stands in every line of the log.
+  private var dottedDecimal: String {
+    var text: [UInt8] = []
+    text.reserveCapacity(15)
+    for shift in stride(from: UInt64(24), through: 0, by: -8) {
+      let octet = UInt8(truncatingIfNeeded: low >> shift)
+      if octet >= 100 { text.append(0x30 + octet / 100) }
+      if octet >= 10 { text.append(0x30 + octet / 10 % 10) }
+      text.append(0x30 + octet % 10)
+      if shift > 0 { text.append(UInt8(ascii: ".")) }
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 
   /// The first of the longest runs of at least two zero groups (RFC 5952 §4.2).

@@ -26,7 +26,10 @@ package struct DNSOptions: Section {
   package let cacheSize = ConfigOption(
     "cache_size", default: ByteSize.megabytes(16),
     in: .megabytes(1) ... .megabytes(1024), needsRestart: true,
-    help: "Memory for answers that are kept for as long as they hold.")
+    help: """
+      Memory for answers that are kept for as long as they hold; what SPF makes of them takes up to \
+      about as much again.
+      """)
   package let dnssec = ConfigOption(
     "dnssec", default: DNSSEC.off, needsRestart: true,
     help: """

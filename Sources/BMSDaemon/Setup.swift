@@ -48,6 +48,7 @@ package struct Setup: Sendable {
     faults += Self.accessFaults(configuration, &services)
     faults += configuration.dnsFaults
     services.dnsLimit = configuration.settings(DNSOptions.self).deadline.duration
+    services.dnsCacheSize = configuration.settings(DNSOptions.self).cacheSize.bytes
     services.contentLimit = configuration.settings(MilterOptions.self).maximumMessage.bytes
     services.contentRoom = configuration.settings(MilterOptions.self).maximumMemory.bytes
     services.hasTrustedRelays = !configuration.settings(NetworkOptions.self).trustedRelay.isEmpty

@@ -105,6 +105,9 @@ package struct DomainName: Sendable {
     return true
   }
 
+  /// About how many bytes it takes in memory.
+  package var cost: Int { 64 + 2 * wire.count }
+
   /// Whether the name is the root's.
   package var isRoot: Bool { wire.isEmpty }
 
@@ -123,7 +126,26 @@ package struct DomainName: Sendable {
   }
 
   /// The labels with dots between them and none at the end, bytes as they are.
-  package var text: [UInt8] { Array(labels.joined(separator: [UInt8(ascii: ".")])) }
+  package var text: [UInt8] { dotted { $1.append($0) } }
+
+  /// The labels with dots between them, each byte of theirs written by `append`. In one pass: names
+  /// are put into words with every message.
+  private func dotted(_ append: (UInt8, inout [UInt8]) -> Void) -> [UInt8] {
+    var text: [UInt8] = []
+    text.reserveCapacity(wire.count)
+    var left: UInt8 = 0
+    for byte in wire {
+      if left > 0 {
+        left -= 1
+        append(byte, &text)
+      } else {
+        // The length of a label, which is never empty.
+        left = byte
+        if !text.isEmpty { text.append(UInt8(ascii: ".")) }
+      }
+    }
+    return text
+  }
 
   /// The name without its leftmost label; nil for the root.
   package var parent: DomainName? {
@@ -164,22 +186,18 @@ extension DomainName: CustomStringConvertible {
   /// The name as a zone file writes it, without a final dot: `.` and `\` in a label after a
   /// backslash, bytes that are not visible ASCII as `\DDD` (RFC 1035 §5.1); `.` for the root.
   package var description: String {
-    isRoot ? "." : labels.map { Self.escaped($0) }.joined(separator: ".")
+    isRoot ? "." : String(decoding: dotted(Self.appendEscaped), as: UTF8.self)
   }
 
-  private static func escaped(_ label: ArraySlice<UInt8>) -> String {
-    var text = ""
-    for byte in label {
-      switch byte {
-      case UInt8(ascii: "."), UInt8(ascii: "\\"), UInt8(ascii: "\""), UInt8(ascii: ";"):
-        text += "\\"
-        text.unicodeScalars.append(Unicode.Scalar(byte))
-      case 0x21...0x7E: text.unicodeScalars.append(Unicode.Scalar(byte))
-      default:
-        let digits = String(byte)
-        text += "\\" + String(repeating: "0", count: 3 - digits.count) + digits
-      }
+  private static func appendEscaped(_ byte: UInt8, to text: inout [UInt8]) {
+    let backslash = UInt8(ascii: "\\")
+    switch byte {
+    case UInt8(ascii: "."), backslash, UInt8(ascii: "\""), UInt8(ascii: ";"):
+      text += [backslash, byte]
+    case 0x21...0x7E: text.append(byte)
+    default:
+      let zero = UInt8(ascii: "0")
+      text += [backslash, zero + byte / 100, zero + byte / 10 % 10, zero + byte % 10]
     }
-    return text
   }
 }

@@ -58,8 +58,8 @@ package enum RecordData: Sendable, Hashable {
   var cost: Int {
     switch self {
     case .address: 32
-    case .name(let name): 64 + 2 * name.wire.count
-    case .exchange(let exchange): 64 + 2 * exchange.host.wire.count
+    case .name(let name): name.cost
+    case .exchange(let exchange): exchange.host.cost
     case .text(let text): 48 + text.count
     case .authority: 600
     }

@@ -104,6 +104,15 @@ extension Response {
   /// Whether the domain has nothing to say: no data, or no such name.
   package var isVoid: Bool { outcome == .noData || outcome == .nonexistent }
 
+  /// For how many seconds the answer may be used without asking again: never longer than a day, that
+  /// there is nothing never longer than an hour, and a failure not at all.
+  package var usableTime: UInt32 {
+    guard !isFailure else { return 0 }
+    return min(timeToLive, isVoid ? Self.longestNegative : Self.longest)
+  }
+  private static let longest: UInt32 = 86_400
+  private static let longestNegative: UInt32 = 3_600
+
   /// Whether nothing is known: a temporary failure, or an answer that must not be believed.
   package var isFailure: Bool {
     switch outcome {

@@ -21,6 +21,10 @@ package struct ReverseName: Sendable, Equatable {
   package let result: Result
   /// The first name that leads back; without one, the first at all.
   package let name: DomainName?
+  /// `name` for people.
+  package let text: String?
+  /// For how many seconds from the first question on all answers hold; 0 when one of them failed.
+  package let timeToLive: UInt32
 
   /// So many names are tried, as by SPF (RFC 7208 §4.6.4).
   private static let maximumNames = 10
@@ -28,24 +32,28 @@ package struct ReverseName: Sendable, Equatable {
   /// Asks for the names of `address` and where they lead.
   package init(of address: IPAddress, _ resolver: some Resolver, by deadline: Deadline) {
     let response = resolver.resolve(DomainName(reverse: address), .ptr, by: deadline)
+    var timeToLive = response.usableTime
     guard let first = response.names.first else {
-      self.init(response.isFailure ? .temperror : .permerror, nil)
+      self.init(response.isFailure ? .temperror : .permerror, nil, timeToLive)
       return
     }
     var failed = false
     for name in response.names.prefix(Self.maximumNames) {
       let answer = resolver.resolve(name, address.isIPv4 ? .a : .aaaa, by: deadline)
+      timeToLive = min(timeToLive, answer.usableTime)
       if answer.addresses.contains(address) {
-        self.init(.pass, name)
+        self.init(.pass, name, timeToLive)
         return
       }
       failed = failed || answer.isFailure
     }
-    self.init(failed ? .temperror : .fail, first)
+    self.init(failed ? .temperror : .fail, first, timeToLive)
   }
 
-  private init(_ result: Result, _ name: DomainName?) {
+  private init(_ result: Result, _ name: DomainName?, _ timeToLive: UInt32) {
     self.result = result
     self.name = name
+    text = name?.description
+    self.timeToLive = timeToLive
   }
 }

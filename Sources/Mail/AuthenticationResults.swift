@@ -71,8 +71,12 @@ extension AuthenticationResults {
   public var value: MailText {
     var text = Self.written(server)
     guard !entries.isEmpty else { return MailText(text + Array("; none".utf8)) }
+    text.reserveCapacity(text.count + 160 * entries.count)
     for entry in entries {
-      text += Array(";\n\t\(entry.method)=\(entry.result)".utf8)
+      text += ";\n\t".utf8
+      text += entry.method.utf8
+      text.append(UInt8(ascii: "="))
+      text += entry.result.utf8
       var width = 8 + entry.method.utf8.count + entry.result.utf8.count
       func add(_ part: [UInt8]) {
         if width + part.count >= Self.lineWidth {
@@ -87,7 +91,11 @@ extension AuthenticationResults {
       if let comment = entry.comment { add(Self.commented(comment)) }
       if let reason = entry.reason { add(Array("reason=".utf8) + Self.quoted(reason)) }
       for property in entry.properties {
-        add(Array("\(property.type).\(property.name)=".utf8) + Self.written(property.value))
+        var part = Array(property.type.utf8)
+        part.append(UInt8(ascii: "."))
+        part += property.name.utf8
+        part.append(UInt8(ascii: "="))
+        add(part + Self.written(property.value))
       }
     }
     return MailText(text)
@@ -97,16 +105,18 @@ extension AuthenticationResults {
   private static func written(_ value: MailText) -> [UInt8] {
     let isPlain =
       !value.isEmpty && value.bytes.count <= maximumValue
-      && value.bytes.allSatisfy { byte in
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte)
-          || (0x61...0x7A).contains(byte) || plainPunctuation.contains(byte)
-      }
+      && value.bytes.allSatisfy(isPlain)
     return isPlain ? value.bytes : quoted(value)
   }
 
   /// Of what may stand in a token (RFC 2045 §5.1), what no reader takes for something else, and
   /// the `@` of an address.
-  private static let plainPunctuation = Set("!#$%&'*+-.^_`{|}~@".utf8)
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x30...0x39, 0x40...0x5A, 0x5E...0x7E: true
+    default: false
+    }
+  }
 
   private static func quoted(_ text: MailText) -> [UInt8] {
     [UInt8(ascii: "\"")] + escaped(text, "\"\\") + [UInt8(ascii: "\"")]
@@ -117,6 +127,13 @@ extension AuthenticationResults {
   }
 
   private static func escaped(_ text: MailText, _ specials: String) -> [UInt8] {
+    // Nearly every text is a name or an address: as it is.
+    let specialBytes = specials.utf8
+    if text.bytes.count <= maximumValue,
+      text.bytes.allSatisfy({ (0x20...0x7E).contains($0) && !specialBytes.contains($0) })
+    {
+      return text.bytes
+    }
     var out: [UInt8] = []
     for scalar in String(decoding: text.bytes.prefix(maximumValue), as: UTF8.self).unicodeScalars {
       if specials.unicodeScalars.contains(scalar) { out.append(UInt8(ascii: "\\")) }

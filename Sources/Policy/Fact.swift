@@ -33,19 +33,31 @@ package enum ProvenDomainsFact: Fact {
 
 /// Facts that live equally long: as the connection, until the next HELO, or as the message.
 struct FactStore {
-  // A handful, asked for dozens of times a message: walking along costs less than a hash.
-  private var values: [(key: ObjectIdentifier, value: any Sendable)] = []
+  // A handful, asked for dozens of times a message: walking along costs less than a hash. The keys
+  // stand apart, so that only the value that is asked for is copied.
+  private var keys: [ObjectIdentifier] = []
+  private var values: [any Sendable] = []
+
+  /// The value of a fact's type.
+  subscript(_ key: ObjectIdentifier) -> (any Sendable)? {
+    get { keys.firstIndex(of: key).map { values[$0] } }
+    set {
+      let index = keys.firstIndex(of: key)
+      switch (index, newValue) {
+      case (let index?, let value?): values[index] = value
+      case (let index?, nil):
+        keys.remove(at: index)
+        values.remove(at: index)
+      case (nil, let value?):
+        keys.append(key)
+        values.append(value)
+      case (nil, nil): break
+      }
+    }
+  }
 
   subscript<F: Fact>(_ fact: F.Type) -> F.Value? {
-    get {
-      let key = ObjectIdentifier(fact)
-      for entry in values where entry.key == key { return entry.value as? F.Value }
-      return nil
-    }
-    set {
-      let key = ObjectIdentifier(fact)
-      values.removeAll { $0.key == key }
-      if let newValue { values.append((key, newValue)) }
-    }
+    get { self[ObjectIdentifier(fact)] as? F.Value }
+    set { self[ObjectIdentifier(fact)] = newValue }
   }
 }

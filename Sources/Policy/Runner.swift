@@ -48,6 +48,7 @@ package final class Runner {
     connection.hostName = macros["j"]
     connection.daemonName = macros["{daemon_name}"]
     connection.daemonPort = macros["{daemon_port}"]
+    connection.isSubmission = pipeline.network.isSubmission(connection)
     // Sendmail's {daemon_addr} is where it listens, often 0.0.0.0; {if_addr} is where it was reached.
     connection.isFromOwnAddress = ["{daemon_addr}", "{if_addr}"].contains { name in
       peer.ip != nil && macros[name].flatMap(Self.address(of:)) == peer.ip
@@ -189,7 +190,7 @@ package final class Runner {
   }
 
   private var isOurUser: Bool {
-    connection.authentication != nil || pipeline.network.isSubmission(connection)
+    connection.authentication != nil || connection.isSubmission
   }
 
   /// Logs held verdicts that no recipient was told of: the client left, or began anew.
@@ -229,8 +230,8 @@ struct HeldVerdict {
   }
 }
 
-/// A module's session with the casts done once.
-struct ModuleSession {
+/// A module's session with the casts done once. A class: it is fetched at every step.
+final class ModuleSession {
   let module: ConfiguredModule
   let connect: (any ConnectStage)?
   let hello: (any HelloStage)?

@@ -31,6 +31,8 @@ package struct Services: Sendable {
   package var resolver: any Resolver = NoResolver()
   /// How long DNS may take for one message.
   package var dnsLimit: Duration = .seconds(10)
+  /// About how many bytes of memory the answers of DNS may take.
+  package var dnsCacheSize = 16 << 20
   /// The largest message that is looked into as a whole, in bytes.
   package var contentLimit = 64 << 20
   /// The most that all messages together may take while they come in, in bytes.

@@ -41,6 +41,8 @@ final class ConnectionContext {
   var daemonName: MailText?
   var daemonPort: MailText?
   var isFromOwnAddress = false
+  /// Whether the MTA listens there for our own users.
+  var isSubmission = false
   var reverseName: MailText?
   var messageCount = 0
   var authentication: Authentication?
@@ -123,14 +125,23 @@ package final class Transaction {
   ///
   /// What is set at CONNECT lives as long as the connection, at HELO until the next HELO, later as
   /// long as the message.
-  package subscript<F: Fact>(_ fact: F.Type) -> F.Value? {
-    get { facts[fact] ?? connection.helloFacts[fact] ?? connection.facts[fact] }
-    set {
-      switch stage {
-      case .connect: connection.facts[fact] = newValue
-      case .hello: connection.helloFacts[fact] = newValue
-      default: facts[fact] = newValue
-      }
+  ///
+  /// Inlined, so that the value's type is known where it is asked for: looking that up at run time
+  /// costs more than finding the value.
+  @inlinable package subscript<F: Fact>(_ fact: F.Type) -> F.Value? {
+    get { value(of: ObjectIdentifier(fact)) as? F.Value }
+    set { set(newValue, of: ObjectIdentifier(fact)) }
+  }
+
+  @usableFromInline package func value(of key: ObjectIdentifier) -> (any Sendable)? {
+    facts[key] ?? connection.helloFacts[key] ?? connection.facts[key]
+  }
+
+  @usableFromInline package func set(_ value: (any Sendable)?, of key: ObjectIdentifier) {
+    switch stage {
+    case .connect: connection.facts[key] = value
+    case .hello: connection.helloFacts[key] = value
+    default: facts[key] = value
     }
   }
 

@@ -27,26 +27,36 @@ package struct SPFEvaluator: SPFEngine {
   let resolver: any Resolver
   let time: any TimeSource
   let records: SPFRecordCache?
+  private let evaluations: SPFEvaluationCache?
 
-  /// The evaluator that asks `resolver`, and keeps records as it has read them in `records`.
+  /// The evaluator that asks `resolver`, keeps records as it has read them in `records`, and what
+  /// official evaluations came to in `evaluations`.
   package init(
-    resolver: any Resolver, time: any TimeSource, records: SPFRecordCache? = nil
+    resolver: any Resolver, time: any TimeSource, records: SPFRecordCache? = nil,
+    evaluations: SPFEvaluationCache? = nil
   ) {
     self.resolver = resolver
     self.time = time
     self.records = records
+    self.evaluations = evaluations
   }
 
   package func evaluate(
     _ query: SPFQuery, by deadline: Deadline, isExplained: Bool
   ) -> SPFEvaluation {
+    let began = time.monotonic
+    // The tree of steps is made anew each time.
+    let cache = isExplained ? nil : evaluations
+    if let known = cache?.evaluation(of: query, now: began) { return known }
     guard let domain = Self.domain(of: query) else {
       return SPFEvaluation(.none, problem: "there is no domain to check")
     }
     var run = SPFRun(query, self, by: deadline, isLax: false, isExplained: isExplained)
-    return run.evaluation { run throws(SPFStop) in
+    let found = run.evaluation { run throws(SPFStop) in
       try run.check(domain, depth: 0, isCounted: false)
     }
+    cache?.keep(found, of: query, run.traits, seconds: run.timeToLive, since: began)
+    return found
   }
 
   /// The domain to check; nil for what is none, for an address literal, and for a single label

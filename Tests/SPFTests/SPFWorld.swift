@@ -6,7 +6,6 @@ import DNS
 import Environment
 import Mail
 import SPF
-import Synchronization
 import TestSupport
 import Testing
 
@@ -16,9 +15,13 @@ struct SPFWorld: Sendable {
   let resolver: CountingResolver
   let evaluator: SPFEvaluator
 
-  init(_ zone: String, cost: Duration = .zero, records: SPFRecordCache? = nil) throws {
-    resolver = CountingResolver(try ZoneResolver(zone), cost, time)
-    evaluator = SPFEvaluator(resolver: resolver, time: time, records: records)
+  init(
+    _ zone: String, cost: Duration = .zero, records: SPFRecordCache? = nil,
+    evaluations: SPFEvaluationCache? = nil, lives: [DomainName: UInt32] = [:]
+  ) throws {
+    resolver = CountingResolver(try ZoneResolver(zone), cost, time, lives: lives)
+    evaluator = SPFEvaluator(
+      resolver: resolver, time: time, records: records, evaluations: evaluations)
   }
 
   func query(
@@ -36,31 +39,5 @@ struct SPFWorld: Sendable {
   ) throws -> SPFEvaluation {
     evaluator.evaluate(
       try query(from, client: client, helo: helo), by: deadline(), isExplained: true)
-  }
-}
-
-/// Counts questions, and lets each take some time.
-final class CountingResolver: Resolver {
-  private let resolver: any Resolver
-  private let cost: Duration
-  private let time: FakeTime
-  private let questions = Mutex<[Question]>([])
-
-  init(_ resolver: any Resolver, _ cost: Duration, _ time: FakeTime) {
-    self.resolver = resolver
-    self.cost = cost
-    self.time = time
-  }
-
-  var asked: [Question] { questions.withLock { $0 } }
-
-  func resolve(_ question: Question, by deadline: Deadline) -> Response {
-    questions.withLock { $0.append(question) }
-    guard cost < deadline.remaining || cost == .zero else {
-      time.advance(by: deadline.remaining)
-      return Response(.temporary(.deadline))
-    }
-    time.advance(by: cost)
-    return resolver.resolve(question, by: deadline)
   }
 }

@@ -10,11 +10,6 @@ struct AnswerCache: Sendable {
     var end: Duration
   }
 
-  /// No answer is believed for longer than a day.
-  private static let longest: UInt32 = 86_400
-  /// Nor, that there is none, for longer than an hour.
-  private static let longestNegative: UInt32 = 3_600
-
   private var entries: BoundedCache<Question, Entry>
 
   /// The cache that takes about this many bytes of memory.
@@ -34,10 +29,10 @@ struct AnswerCache: Sendable {
   }
 
   mutating func keep(_ response: Response, to question: Question, now: Duration) {
-    guard !response.isFailure, response.timeToLive > 0 else { return }
-    let limit = response.isVoid ? Self.longestNegative : Self.longest
-    let end = now + .seconds(min(response.timeToLive, limit))
+    let seconds = response.usableTime
+    guard seconds > 0 else { return }
     let cost = response.records.reduce(400) { $0 + $1.cost }
-    entries.insert(Entry(response: response, end: end), for: question, cost: cost)
+    entries.insert(
+      Entry(response: response, end: now + .seconds(seconds)), for: question, cost: cost)
   }
 }

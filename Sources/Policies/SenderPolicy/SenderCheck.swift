@@ -26,6 +26,8 @@ struct SenderCheck {
   private var helo: SPFResult?
   private var reverseName: ClientClass.ReverseName
   private var notes: [String] = []
+  /// For Authentication-Results, in the order in which they were found.
+  private var results: [AuthenticationResults.Entry] = []
 
   private typealias Code = SenderPolicy.Code
 
@@ -46,6 +48,7 @@ struct SenderCheck {
 
   mutating func verdict() -> Verdict {
     let verdict = steps()
+    t.report(results)
     if verdict == .proceed { t.note(notes.joined(separator: "; ")) }
     return verdict
   }
@@ -64,35 +67,36 @@ struct SenderCheck {
   // MARK: evidence
 
   private mutating func checkReverseName() {
-    let found = ReverseName(of: client.ip, module.resolver, by: deadline)
-    let address = AuthenticationResults.Property("policy", "iprev", MailText("\(client.ip)"))
-    if found.result == .pass, let name = found.name {
+    let found = module.evaluator.name(of: client.ip, by: deadline)
+    let address = AuthenticationResults.Property(
+      "policy", "iprev", MailText(client.ip.description))
+    if found.result == .pass, let name = found.name, let text = found.text {
       // Our own look-up counts for more than the MTA's word.
-      reverseName = Self.class(of: name, client, t.peer)
+      reverseName = Self.class(of: name, text, client, t.peer)
     } else if found.result != .temperror {
       reverseName = .absent
     }
-    t.report(
+    results.append(
       AuthenticationResults.Entry(
-        "iprev", found.result.rawValue, comment: found.name.map { MailText("\($0)") }, [address]))
+        "iprev", found.result.rawValue, comment: found.text.map { MailText($0) }, [address]))
   }
 
   /// What the MTA has said of the same name was looked into at CONNECT.
   private static func `class`(
-    of name: DomainName, _ client: SenderClient, _ peer: Peer
+    of name: DomainName, _ text: String, _ client: SenderClient, _ peer: Peer
   ) -> ClientClass.ReverseName {
     if !client.isRelayed, client.reverseName != .absent,
       DomainName(peer.hostName.bytes) == name
     {
       return client.reverseName
     }
-    return DynamicName.looksDynamic("\(name)", address: client.ip) ? .dynamic : .present
+    return DynamicName.looksDynamic(text, address: client.ip) ? .dynamic : .present
   }
 
   private mutating func checkForwarder() -> Verdict? {
     guard let forwarder = module.evaluator.forwarder(of: client, by: deadline) else { return nil }
     (result, basis) = (.pass, .forwarder)
-    leave(nil)
+    leave(isConcluded: false)
     return .accept(reason(.forwarder, "\(forwarder) from \(client.ip)", "spf.trusted_forwarder"))
   }
 
@@ -120,11 +124,11 @@ struct SenderCheck {
 
   private mutating func onTemporaryError() -> Verdict? {
     guard result == .temperror else { return nil }
-    let verdict = apply(
-      ruling(.temperror), .temperror,
+    let verdict = apply(ruling(.temperror), .temperror) {
       .transient(
-        4, 3, "SPF: no answer from the DNS servers of \(checkedDomain)",
-        "Have their TXT answers repaired if this goes on"))
+        4, 3, "SPF: no answer from the DNS servers of \($0.checkedDomain)",
+        "Have their TXT answers repaired if this goes on")
+    }
     if verdict == nil { result = .none }
     return verdict
   }
@@ -138,19 +142,19 @@ struct SenderCheck {
     let query = SPFQuery(client: client.ip, helo: client.helo, receiver: query.receiver)
     let found = module.evaluator.official(query, by: deadline)
     helo = found.result
-    t.report(
+    results.append(
       AuthenticationResults.Entry(
         "spf", found.result.rawValue,
         [AuthenticationResults.Property("smtp", "helo", client.helo)]))
     let ruling = module.defaults.ruling(onHello: found.result, of: client.helo).overruled(
       by: module.access?.policy(SenderDefaults.key("HELO", found.result), client.helo))
-    let verdict = apply(
-      ruling, .helo,
+    let verdict = apply(ruling, .helo) {
       .permanent(
         7, 23,
         Self.lines(
-          "SPF: \(client.ip) may not use the HELO name \(client.helo)", found.explanation,
-          client.helo)))
+          "SPF: \($0.client.ip) may not use the HELO name \($0.client.helo)", found.explanation,
+          $0.client.helo))
+    }
     if verdict == nil, found.result == .none, module.guesses,
       !DynamicName.looksDynamic(client.helo.description, address: client.ip)
     {
@@ -164,9 +168,9 @@ struct SenderCheck {
     guard evaluation.result == .none, basis == .official, t[InternalSenderFact.self] == true else {
       return nil
     }
-    return apply(
-      SenderRuling(.refuse, "sender.internal_domains"), .self_,
-      .permanent(7, 1, "\(checkedDomain) is our own domain, and you are none of its servers"))
+    return apply(SenderRuling(.refuse, "sender.internal_domains"), .self_) {
+      .permanent(7, 1, "\($0.checkedDomain) is our own domain, and you are none of its servers")
+    }
   }
 
   private mutating func guess() -> Verdict? {
@@ -192,11 +196,11 @@ struct SenderCheck {
     result = .none
     let ruling = module.defaults.withoutCredentials.overruled(
       by: module.access?.policy("SPF-None", query.sender.address))
-    let verdict = apply(
-      ruling, .noCredentials,
+    let verdict = apply(ruling, .noCredentials) { _ in
       .permanent(
         7, 26, "You have no PTR name of your own, no SPF record and no HELO name that SPF passes",
-        "Any one of these would do"))
+        "Any one of these would do")
+    }
     if case .verify = ruling.measure, !ruling.isObserved {
       t.addDemerits(max(0, 2 - (t[DemeritsFact.self] ?? 0)))
     }
@@ -206,37 +210,42 @@ struct SenderCheck {
 
   private mutating func onResult() -> Verdict? {
     let domain = checkedDomain
-    let official = Self.lines(
-      "SPF: \(client.ip) may not send mail for \(domain)", evaluation.explanation, domain)
     switch result {
     case .fail:
       if isOurName(domain) { t.addDemerits(4) }
-      return apply(ruling(.fail), .fail, .permanent(7, 23, official))
-    case .softfail:
-      return apply(
-        ruling(.softfail), .softfail,
+      return apply(ruling(.fail), .fail) {
         .permanent(
-          7, 23, "SPF: \(domain) says that \(client.ip) is probably no server of its own",
-          "If you sent this mail, tell your administrator that the SPF record is wrong"))
+          7, 23,
+          Self.lines(
+            "SPF: \($0.client.ip) may not send mail for \(domain)", $0.evaluation.explanation,
+            domain))
+      }
+    case .softfail:
+      return apply(ruling(.softfail), .softfail) {
+        .permanent(
+          7, 23, "SPF: \(domain) says that \($0.client.ip) is probably no server of its own",
+          "If you sent this mail, tell your administrator that the SPF record is wrong")
+      }
     case .neutral:
-      return apply(
-        ruling(.neutral), .neutral,
+      return apply(ruling(.neutral), .neutral) { _ in
         .permanent(
           7, 23, "SPF: mail from \(domain) must pass SPF here, because the name is often forged",
-          "Send through the servers that \(domain) recommends"))
+          "Send through the servers that \(domain) recommends")
+      }
     case .pass:
-      return apply(
-        ruling(.pass), .pass,
-        .permanent(7, 1, "We do not accept mail from \(domain), though you may send for it"))
+      return apply(ruling(.pass), .pass) { _ in
+        .permanent(7, 1, "We do not accept mail from \(domain), though you may send for it")
+      }
     case .permerror:
-      return apply(
-        ruling(.permerror), .permerror,
+      return apply(ruling(.permerror), .permerror) {
         .permanent(
-          5, 2, "The SPF record of \(domain) has an error: \(evaluation.problem ?? "unknown")",
-          "It must be corrected there"))
+          5, 2, "The SPF record of \(domain) has an error: \($0.evaluation.problem ?? "unknown")",
+          "It must be corrected there")
+      }
     case .none, .temperror:
-      return apply(
-        ruling(.none), .none, .permanent(7, 1, "Mail from \(domain) must pass SPF here"))
+      return apply(ruling(.none), .none) { _ in
+        .permanent(7, 1, "Mail from \(domain) must pass SPF here")
+      }
     }
   }
 
@@ -247,12 +256,12 @@ struct SenderCheck {
       by: module.access?.policy(SenderDefaults.key("SPF", result), query.sender.address))
   }
 
-  /// Nil where the message goes on.
+  /// Nil where the message goes on, as nearly all do: only what stops it is put into words, by
+  /// `refusal` for one.
   private mutating func apply(
-    _ ruling: SenderRuling, _ code: Code, _ refusal: SMTPReply
+    _ ruling: SenderRuling, _ code: Code, _ refusal: (SenderCheck) -> SMTPReply
   ) -> Verdict? {
     let entry = ruling.entry.map { ", \($0)" } ?? ""
-    let reason = reason(code, "\(words(code))\(entry)", ruling.option)
     if ruling.isObserved {
       notes.append("\(code.rawValue) is only observed\(entry)")
       return nil
@@ -261,10 +270,22 @@ struct SenderCheck {
     case .accept:
       if !entry.isEmpty { notes.append("\(code.rawValue)\(entry)") }
       return nil
-    case .whitelist: return .accept(reason)
     case .verify(let kind):
       callBack(kind, code)
       return nil
+    case .whitelist, .discard, .tempfail, .reply, .ban, .refuse:
+      return verdict(
+        ruling.measure, reason(code, "\(words(code))\(entry)", ruling.option), code,
+        refusal(self))
+    }
+  }
+
+  private func verdict(
+    _ measure: SenderRuling.Measure, _ reason: Reason, _ code: Code, _ refusal: SMTPReply
+  ) -> Verdict? {
+    switch measure {
+    case .accept, .verify: return nil
+    case .whitelist: return .accept(reason)
     case .discard: return .discard(reason)
     case .tempfail:
       let isTransient = refusal.severity == .transient
@@ -275,8 +296,7 @@ struct SenderCheck {
       return refused(refusal, reason, code)
     case .refuse:
       // A temporary error is no fault of the sender's.
-      return refused(
-        refusal, reason, code)
+      return refused(refusal, reason, code)
     }
   }
 
@@ -297,21 +317,22 @@ struct SenderCheck {
 
   /// Facts for later modules, once the steps are done.
   private mutating func conclude() {
-    t.report(spfEntry)
-    leave(spfEntry)
-    notes.insert(t[SPFFact.self]?.words ?? "", at: 0)
+    results.append(spfEntry)
+    notes.insert(leave(isConcluded: true), at: 0)
   }
 
-  private func leave(_ entry: AuthenticationResults.Entry?) {
+  /// Leaves the facts, and says in words what was found.
+  @discardableResult private func leave(isConcluded: Bool) -> String {
     let fact = SenderAuthentication(
       official: evaluation.result, identity: query.identity, domain: query.sender.domain,
       effective: result, basis: basis, helo: sender.isNull ? nil : helo)
     t[SPFFact.self] = fact
-    guard let domain = query.sender.domain, entry != nil else { return }
+    guard isConcluded, let domain = query.sender.domain else { return fact.words }
     if result == .pass { t[OriginFact.self] = domain.lowercased.description }
     // Guesses prove nothing.
     if evaluation.result == .pass { t.prove(domain) }
     if module.addsReceivedSPF { t[SenderPolicy.ReceivedSPFFact.self] = receivedSPF }
+    return fact.words
   }
 
   private var receivedSPF: MailText {

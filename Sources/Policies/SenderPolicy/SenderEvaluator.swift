@@ -16,10 +16,17 @@ struct SenderEvaluator: Sendable {
   private let native: SPFEvaluator
   private let delegate: DomainName?
   private let forwarders: TrustedForwarders?
+  private let resolver: any Resolver
+  private let names: ReverseNameCache
 
   init(_ settings: Settings<SPFOptions>, _ services: Services) throws(SetupError) {
+    // In proportion: what is made of the answers is asked for as often as they are.
     native = SPFEvaluator(
-      resolver: services.resolver, time: services.time, records: SPFRecordCache())
+      resolver: services.resolver, time: services.time,
+      records: SPFRecordCache(capacity: services.dnsCacheSize / 2),
+      evaluations: SPFEvaluationCache(capacity: services.dnsCacheSize / 2))
+    names = ReverseNameCache(capacity: services.dnsCacheSize / 8, time: services.time)
+    resolver = services.resolver
     switch settings.engine {
     case .native: engine = native
     case .libspf2: engine = LibSPF2(native: native)
@@ -44,6 +51,11 @@ struct SenderEvaluator: Sendable {
   /// What RFC 7208 says.
   func official(_ query: SPFQuery, by deadline: Deadline) -> SPFEvaluation {
     engine.evaluate(query, by: deadline)
+  }
+
+  /// The name of a client, by our own look-up.
+  func name(of client: IPAddress, by deadline: Deadline) -> ReverseName {
+    names.name(of: client, resolver, by: deadline)
   }
 
   /// What a faulty record probably means; nil where even so it means nothing.

@@ -62,13 +62,15 @@ package enum ResultsFact: Fact {
 }
 
 extension Transaction {
-  /// Leaves a result for Authentication-Results.
-  func report(_ entry: AuthenticationResults.Entry) {
-    self[ResultsFact.self] = (self[ResultsFact.self] ?? []) + [entry]
+  /// Leaves results for Authentication-Results.
+  func report(_ entries: [AuthenticationResults.Entry]) {
+    self[ResultsFact.self] = (self[ResultsFact.self] ?? []) + entries
   }
 
   /// Takes note that `domain` is proved to send the message.
   func prove(_ domain: MailText) {
-    self[ProvenDomainsFact.self] = (self[ProvenDomainsFact.self] ?? []).union([domain.lowercased])
+    var proven = self[ProvenDomainsFact.self] ?? []
+    proven.insert(domain.lowercased)
+    self[ProvenDomainsFact.self] = proven
   }
 }

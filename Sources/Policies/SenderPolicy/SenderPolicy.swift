@@ -70,7 +70,6 @@ package struct SenderPolicy: PolicyModule {
 
   let defaults: SenderDefaults
   let evaluator: SenderEvaluator
-  let resolver: any Resolver
   let access: AccessMap?
   let time: any TimeSource
   /// How long DNS may take for one message.
@@ -88,7 +87,6 @@ package struct SenderPolicy: PolicyModule {
       acceptSoftfail: try DomainPatterns(settings.acceptSoftfail, option: "spf.accept_softfail"),
       acceptFail: try DomainPatterns(settings.acceptFail, option: "spf.accept_fail"))
     evaluator = try SenderEvaluator(settings, services)
-    resolver = services.resolver
     limit = services.dnsLimit
     access = services.access
     time = services.time

@@ -27,9 +27,6 @@ package final class SPFRecordCache: Sendable {
     }
   }
 
-  /// Nothing is believed for longer than a day.
-  private static let longest: UInt32 = 86_400
-
   private let entries: Mutex<BoundedCache<DomainName, Entry>>
 
   /// - Parameter capacity: how many bytes of memory it may take, about.
@@ -49,7 +46,7 @@ package final class SPFRecordCache: Sendable {
   func keep(_ entry: Entry, of domain: DomainName, seconds: UInt32, now: Duration) {
     guard seconds > 0 else { return }
     var entry = entry
-    entry.end = now + .seconds(min(seconds, Self.longest))
+    entry.end = now + .seconds(seconds)
     let kept = entry
     entries.withLock { $0.insert(kept, for: domain, cost: kept.cost) }
   }

@@ -101,6 +101,7 @@ extension SPFRun {
     of letter: MacroString.Letter, for domain: DomainName
   ) throws(SPFStop) -> [UInt8] {
     let sender = query.sender
+    look(at: letter)
     switch letter {
     case .sender: return sender.localPart.bytes + [UInt8(ascii: "@")] + senderDomain
     case .localPart: return sender.localPart.bytes
@@ -111,8 +112,20 @@ extension SPFRun {
     case .family: return Array((query.client.isIPv4 ? "in-addr" : "ip6").utf8)
     case .helo: return query.helo.bytes
     case .readableClient: return Array(query.client.description.utf8)
-    case .receiver: return query.receiver?.bytes ?? Array("unknown".utf8)
+    case .receiver: return (query.receiver ?? SPFQueryTraits.unknown).bytes
     case .timestamp: return Array(String(time.milliseconds / 1000).utf8)
+    }
+  }
+
+  /// Notes what the evaluation depends on by a macro. Client and domain it always depends on, and
+  /// answers of DNS have their own time to live.
+  private mutating func look(at letter: MacroString.Letter) {
+    switch letter {
+    case .sender, .localPart: traits.localPart = query.sender.localPart
+    case .helo: traits.helo = query.helo
+    case .receiver: traits.receiver = query.receiver ?? SPFQueryTraits.unknown
+    case .timestamp: timeToLive = 0
+    case .senderDomain, .domain, .client, .pointerName, .family, .readableClient: break
     }
   }
 

@@ -28,8 +28,11 @@ struct SPFRun {
   var problems: [String] = []
   /// The names of the client as its PTR records have them; nil until asked.
   var pointers: Response?
-  /// For how many seconds everything that was answered holds.
+  /// For how many seconds from the beginning what was found holds; 0 when it rests on a failure, on
+  /// the deadline or on the time of day.
   var timeToLive = UInt32.max
+  /// What was looked at in the query besides client and domain.
+  var traits = SPFQueryTraits()
   /// Which of these names lead back to the client.
   var confirmedPointers: [DomainName: Bool] = [:]
 
@@ -69,13 +72,19 @@ struct SPFRun {
   mutating func look(
     _ name: DomainName, _ type: RecordType, isCounted: Bool = true
   ) throws(SPFStop) -> Response {
-    guard !deadline.isOver else { throw .temperror("out of time") }
+    try requireTime()
     let began = time.monotonic
     let question = Question(name, type)
     let response = resolver.resolve(question, by: deadline)
-    timeToLive = min(timeToLive, response.timeToLive)
+    timeToLive = min(timeToLive, response.usableTime)
     note(response, to: question, term: isCounted ? termCount : 0, since: began)
     return response
+  }
+
+  private mutating func requireTime() throws(SPFStop) {
+    guard deadline.isOver else { return }
+    timeToLive = 0
+    throw .temperror("out of time")
   }
 
   private mutating func note(
@@ -121,13 +130,15 @@ struct SPFRun {
   mutating func record(
     of domain: DomainName, isCounted: Bool = true
   ) throws(SPFStop) -> SPFRecord? {
-    guard !deadline.isOver else { throw .temperror("out of time") }
+    try requireTime()
     let question = Question(domain, .txt)
-    if !isLax, let known = records?.record(of: domain, now: time.monotonic) {
+    let now = time.monotonic
+    if !isLax, let known = records?.record(of: domain, now: now) {
+      timeToLive = min(timeToLive, UInt32(clamping: (known.end - now).components.seconds))
       var response = Response(.answer([.text([])]))
       response.isFromCache = true
       let term = isCounted ? termCount : 0
-      note(response, to: question, term: term, since: time.monotonic)
+      note(response, to: question, term: term, since: now)
       return try read(known)
     }
     let response = try look(domain, .txt, isCounted: isCounted)
@@ -139,7 +150,7 @@ struct SPFRun {
     guard found.count == 1 else { throw .permerror("\(domain) has \(found.count) SPF records") }
     if isLax { return try read(SPFRecordCache.Entry(text, isLax: true)) }
     let entry = SPFRecordCache.Entry(text)
-    records?.keep(entry, of: domain, seconds: response.timeToLive, now: time.monotonic)
+    records?.keep(entry, of: domain, seconds: response.usableTime, now: now)
     return try read(entry)
   }
 

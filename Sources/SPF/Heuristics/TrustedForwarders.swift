@@ -26,6 +26,8 @@ package final class TrustedForwarders: Sendable {
   private struct State {
     var forwarders: [Status]
     var index = ForwarderIndex()
+    /// Asked for with each message: never to be picked out of a long list then.
+    var conditional: [DomainName] = []
   }
 
   private let evaluator: SPFEvaluator
@@ -57,9 +59,7 @@ package final class TrustedForwarders: Sendable {
 
   /// The forwarders whose records ask for more than an address: for a client that belongs to none,
   /// they must be evaluated message by message, as the HELO name.
-  package var conditional: [DomainName] {
-    statuses.filter { $0.networks?.isComplete == false }.map(\.domain)
-  }
+  package var conditional: [DomainName] { state.withLock(\.conditional) }
 
   /// How long until `refresh(by:)` has something to do.
   package var timeUntilDue: Duration? {
@@ -89,8 +89,13 @@ package final class TrustedForwarders: Sendable {
       }
     }
     guard hasNews else { return }
+    let statuses = statuses
     let index = ForwarderIndex(statuses.map { $0.networks?.addresses ?? IPRangeSet() })
-    state.withLock { $0.index = index }
+    let conditional = statuses.filter { $0.networks?.isComplete == false }.map(\.domain)
+    state.withLock {
+      $0.index = index
+      $0.conditional = conditional
+    }
   }
 }
 

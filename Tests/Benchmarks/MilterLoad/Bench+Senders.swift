@@ -13,15 +13,20 @@ extension Bench {
   /// Clients that nobody has asked about.
   private static let floodClients = 10_000
   private static let floodConnections = 64
+  /// How long an answer of a distant server takes.
+  private static let distance = DispatchTimeInterval.milliseconds(50)
 
   static let withoutSPF = "bmsd, SPF off"
   static let withSPF = "bmsd, SPF on"
+  static let withForwarders = "bmsd, SPF on, 1,000 forwarders"
 
   /// With room for all answers about the clients that send again.
-  func sections(_ dns: NameServer, isOn: Bool) -> String {
+  func sections(_ dns: NameServer, isOn: Bool) -> String { sections(dns.address, isOn: isOn) }
+
+  private func sections(_ dns: String, isOn: Bool) -> String {
     """
     [dns]
-    servers = \(dns.address)
+    servers = \(dns)
     cache_size = 64M
     [auth_results]
     mode = enforce
@@ -34,7 +39,8 @@ extension Bench {
     try NameServer(unbound, clients: clients, port: try Self.freePortNumber(), folder: folder)
   }
 
-  /// Two daemons in turn, one without SPF, and everything they ask is in their caches.
+  /// Three daemons in turn, one without SPF, one with many trusted forwarders, none of which sends;
+  /// everything they ask is in their caches.
   func warmSenders(_ connections: [Int]) throws -> [Measurement] {
     let dns = try nameServer(Self.warmClients)
     let candidates = [
@@ -43,13 +49,37 @@ extension Bench {
         sections: sections(dns, isOn: false)),
       try daemon(
         "spf-on", named: Self.withSPF, at: socket("spf-on"), sections: sections(dns, isOn: true)),
+      try daemon(
+        "forwarders", named: Self.withForwarders, at: socket("forwarders"),
+        sections: sections(dns, isOn: true) + forwarderList),
     ]
     defer { for candidate in candidates { candidate.stop() } }
+    try candidates.last.map(awaitForwarders)
     for candidate in candidates {
       say("senders: \(candidate.name), asking once about all clients")
       _ = try load(candidate, 8, Self.warmClients, .accepted).run(from: 0) {}
     }
     return try compare(candidates, connections, "warm senders")
+  }
+
+  private var forwarderList: String {
+    let names = (0..<Correspondence.forwarders).map { Correspondence.forwarder($0).domain }
+    return "\ntrusted_forwarder = " + names.joined(separator: ",\n  ")
+  }
+
+  /// Waits until every forwarder is known as one.
+  private func awaitForwarders(_ candidate: Candidate) throws {
+    say("senders: waiting for the trusted forwarders")
+    let load = load(candidate, 1, Correspondence.forwarders, .forwarded)
+    var trouble: (any Error)?
+    for _ in 0..<50 {
+      do {
+        _ = try load.run(from: 0) {}
+        return
+      } catch { trouble = error }
+      usleep(200_000)
+    }
+    throw trouble ?? BenchmarkError("no forwarders")
   }
 
   /// Clients of which each sends its first message: nothing about them is in any cache of bmsd.
@@ -75,33 +105,41 @@ extension Bench {
   }
 
   /// What a client of ours waits, whose mail asks no DNS: alone, beside clients whose answers are
-  /// known, and beside as many of which nothing is.
+  /// known, beside as many of which nothing is, and beside these again when each answer takes as long
+  /// as on the Internet. Then the processors have time left, and what is waited is waited for DNS.
   func neighbours() throws -> [Neighbour] {
     let dns = try nameServer(Self.floodClients)
-    var samples: [String: [Figures.Wait]] = [:]
-    let order = ["alone", "beside known senders", "beside unknown senders"]
+    let relay = try DelayingRelay(to: dns.port, delay: Self.distance)
+    var samples: [Neighbour.Beside: [Figures.Wait]] = [:]
     for round in 0..<min(rounds, 3) {
-      let candidate = try daemon(
-        "flood-\(round)", named: Self.withSPF, at: socket("flood-\(round)"),
-        knowing: Self.floodClients, sections: sections(dns, isOn: true))
-      defer { candidate.stop() }
-      let probe = load(candidate, 1, messages, .ours)
-      let flood = load(candidate, Self.floodConnections, Self.floodClients, .acceptedOnce)
-      _ = try load(candidate, 1, 200, .ours).run(from: 0) {}
-      try candidate.settle()
-      say("neighbours round \(round + 1): alone")
-      samples[order[0], default: []].append(try Self.wait(probe.run(from: 0) {}))
       // The first flood finds nothing in the caches, the second everything.
-      for (label, what) in [(order[2], "unknown"), (order[1], "known")] {
-        say("neighbours round \(round + 1): beside \(Self.floodClients) \(what) senders")
-        samples[label, default: []].append(try Self.wait(probe, beside: flood))
+      for (label, server, floods) in [
+        ("flood", dns.address, [Neighbour.Beside.unknown, .known]),
+        ("far-flood", relay.address, [.unknownAndFar]),
+      ] {
+        let candidate = try daemon(
+          "\(label)-\(round)", named: Self.withSPF, at: socket("\(label)-\(round)"),
+          knowing: Self.floodClients, sections: sections(server, isOn: true))
+        defer { candidate.stop() }
+        let probe = load(candidate, 1, messages, .ours)
+        let flood = load(candidate, Self.floodConnections, Self.floodClients, .acceptedOnce)
+        _ = try load(candidate, 1, 200, .ours).run(from: 0) {}
         try candidate.settle()
+        if label == "flood" {
+          say("neighbours round \(round + 1): alone")
+          samples[.nobody, default: []].append(try Self.wait(probe.run(from: 0) {}))
+        }
+        for what in floods {
+          say("neighbours round \(round + 1): \(what.rawValue)")
+          samples[what, default: []].append(try Self.wait(probe, beside: flood))
+          try candidate.settle()
+        }
       }
     }
-    return order.map { label in
-      let waits = samples[label] ?? []
+    return Neighbour.Beside.allCases.map { what in
+      let waits = samples[what] ?? []
       return Neighbour(
-        what: label,
+        what: what,
         wait: Figures.Wait(
           p50: Figures.median(waits.map(\.p50)), p99: Figures.median(waits.map(\.p99)),
           max: waits.map(\.max).max() ?? 0))
@@ -143,6 +181,14 @@ private final class Whistle: Sendable {
 
 /// What a connection without DNS work waited, in microseconds.
 struct Neighbour: Codable {
-  var what: String
+  /// Who sends meanwhile.
+  enum Beside: String, CaseIterable, Codable {
+    case nobody = "alone"
+    case known = "beside known senders"
+    case unknown = "beside unknown senders"
+    case unknownAndFar = "beside unknown senders, DNS 50 ms away"
+  }
+
+  var what: Beside
   var wait: Figures.Wait
 }

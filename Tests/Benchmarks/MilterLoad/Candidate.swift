@@ -66,6 +66,12 @@ final class Candidate {
     return time.tv_sec * 1_000_000_000 + time.tv_nsec
   }
 
+  /// Counts instructions from now on; nil where that is not possible.
+  func countInstructions() -> InstructionCounter? {
+    InstructionCounter(
+      of: process.processIdentifier, folder: FileManager.default.temporaryDirectory)
+  }
+
   /// Waits until nothing is done any more: what follows an answer, the trail for one, belongs to
   /// the cost of the message.
   func settle() throws {

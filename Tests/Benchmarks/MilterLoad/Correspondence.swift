@@ -15,7 +15,7 @@ struct Correspondence {
   let name: String
   let sender: String
   /// The sender's domain.
-  let domain: String
+  private(set) var domain: String
   static let recipient = "user@example.org"
 
   /// Client `number` of those whose mail passed before, in 198.18.0.0/16.
@@ -31,6 +31,16 @@ struct Correspondence {
   /// A client of our own network, whose mail asks DNS nothing.
   static func ours(_ number: Int) -> Correspondence {
     Correspondence(number % 250, network: 0x7F00_0000)
+  }
+
+  /// How many trusted forwarders there are.
+  static let forwarders = 1_000
+
+  /// A trusted forwarder, at its one address in 198.51.0.0/16.
+  static func forwarder(_ number: Int) -> Correspondence {
+    var forwarder = Correspondence(number % forwarders, network: 0xC633_0000)
+    forwarder.domain = "forwarder-\(number % forwarders).example.net"
+    return forwarder
   }
 
   /// A sender that nobody knows, from 198.19.0.0/16.

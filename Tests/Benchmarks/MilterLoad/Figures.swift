@@ -14,6 +14,8 @@ struct Figures: Codable {
   /// Processor time of the milter for a message, in milliseconds: the same number is seconds for
   /// 1,000 messages.
   var processorTime: Double
+  /// Instructions of the milter for a message; nil where they cannot be counted.
+  var instructions: Instructions?
   var waits: [LoadStage: Wait]
   /// Resident memory behind the run and its peak since the start, in KiB.
   var resident: Int
@@ -24,6 +26,7 @@ struct Figures: Codable {
   /// Sends `load` to `candidate` and measures.
   static func measure(_ candidate: Candidate, _ load: Load, from first: Int) throws -> Figures {
     try candidate.settle()
+    let counter = candidate.countInstructions()
     let before = try candidate.processorTime()
     var threads = 0
     let clock = ContinuousClock()
@@ -34,9 +37,12 @@ struct Figures: Codable {
     let seconds = (clock.now - began) / .seconds(1)
     try candidate.settle()
     let spent = try candidate.processorTime() - before
+    let count = Double(load.messages)
     return Figures(
-      messagesPerSecond: Double(load.messages) / seconds,
-      processorTime: Double(spent) / 1e6 / Double(load.messages),
+      messagesPerSecond: count / seconds, processorTime: Double(spent) / 1e6 / count,
+      instructions: counter?.stop().map {
+        Instructions(user: $0.user / count, kernel: $0.kernel / count)
+      },
       waits: latencies.mapValues { Wait($0.sorted()) },
       resident: try candidate.status("VmRSS"), peak: try candidate.status("VmHWM"),
       threads: threads)
@@ -53,14 +59,24 @@ struct Figures: Codable {
     }
     return Figures(
       messagesPerSecond: median(rounds.map(\.messagesPerSecond)),
-      processorTime: median(rounds.map(\.processorTime)), waits: waits, resident: last.resident,
-      peak: last.peak, threads: rounds.map(\.threads).max() ?? 0)
+      processorTime: median(rounds.map(\.processorTime)),
+      instructions: Instructions(medianOf: rounds.compactMap(\.instructions)), waits: waits,
+      resident: last.resident, peak: last.peak, threads: rounds.map(\.threads).max() ?? 0)
   }
 
   /// The middle value, 0 without any.
   static func median(_ values: [Double]) -> Double {
     let sorted = values.sorted()
     return sorted.dropFirst(sorted.count / 2).first ?? 0
+  }
+}
+
+extension Instructions {
+  /// The median of each; nil without any.
+  init?(medianOf rounds: [Instructions]) {
+    guard !rounds.isEmpty else { return nil }
+    self.init(
+      user: Figures.median(rounds.map(\.user)), kernel: Figures.median(rounds.map(\.kernel)))
   }
 }
 
@@ -86,6 +102,17 @@ struct Measurement: Codable {
   /// round.
   func excess(over other: Measurement, _ figure: (Figures) -> Double) -> Double {
     Figures.median(zip(rounds, other.rounds).map { figure($0) - figure($1) })
+  }
+
+  /// What this one's messages took more than those of `other`, round by round, in milliseconds. Told
+  /// by the instructions outside the kernel where they were counted: they vary less than time does.
+  func excessTimes(over other: Measurement) -> [Double] {
+    zip(rounds, other.rounds).map { own, other in
+      guard let mine = own.instructions, let theirs = other.instructions,
+        mine.user + mine.kernel > 0
+      else { return own.processorTime - other.processorTime }
+      return (mine.user - theirs.user) * own.processorTime / (mine.user + mine.kernel)
+    }
   }
 
   /// The median over rounds of this one's `figure` divided by that of `other` in the same round.

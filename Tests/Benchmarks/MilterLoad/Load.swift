@@ -29,6 +29,8 @@ struct Load {
     case acceptedOnce
     /// Our own clients.
     case ours
+    /// Trusted forwarders, whom greylisting would defer if they were not.
+    case forwarded
     /// Strangers.
     case deferred
 
@@ -37,6 +39,7 @@ struct Load {
       case .accepted: .known(number)
       case .acceptedOnce: .once(number)
       case .ours: .ours(number)
+      case .forwarded: .forwarder(number)
       case .deferred: .stranger(number)
       }
     }

@@ -13,7 +13,7 @@ struct MilterLoad: ParsableCommand {
 
   /// What can be measured.
   enum Part: String, CaseIterable, ExpressibleByArgument {
-    case accepted, deferred, inet, growth, sessions, senders, attachments
+    case accepted, deferred, inet, growth, sessions, senders, neighbours, attachments
   }
 
   @Option(help: "The release build of bmsd.") var bmsd = ".build/release/bmsd"
@@ -54,7 +54,7 @@ struct MilterLoad: ParsableCommand {
       case .senders:
         results.warmSenders = try bench.warmSenders(connections)
         results.coldSenders = try bench.coldSenders(connections)
-        results.neighbours = try bench.neighbours()
+      case .neighbours: results.neighbours = try bench.neighbours()
       case .attachments:
         results.attachments = try bench.attachments(connections)
         results.attachmentGrowth = try bench.attachmentGrowth(growth / 2)

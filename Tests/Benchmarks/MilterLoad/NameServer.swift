@@ -6,8 +6,10 @@ import Foundation
 /// Unbound on a loopback port, which knows the clients of the benchmark and nobody else; killed
 /// with the value.
 final class NameServer {
+  /// Of loopback.
+  let port: UInt16
   /// As `[dns] servers` names it.
-  let address: String
+  var address: String { "127.0.0.1@\(port)" }
   private let process = Process()
 
   /// Starts `program` with the names of the first `clients` senders, and waits until it serves.
@@ -15,7 +17,7 @@ final class NameServer {
     guard FileManager.default.isExecutableFile(atPath: program) else {
       throw BenchmarkError("\(program) is no program: run make bench")
     }
-    address = "127.0.0.1@\(port)"
+    self.port = port
     let configuration = folder.appending(path: "unbound-\(port).conf")
     let text = """
       server:
@@ -31,7 +33,7 @@ final class NameServer {
         module-config: "iterator"
         local-zone: "." static
         local-data: ". SOA ns. host. 1 3600 600 86400 3600"
-      \(Self.records(clients))remote-control:
+      \(Self.records(clients))\(Self.forwarders)remote-control:
         control-enable: no
 
       """
@@ -53,6 +55,14 @@ final class NameServer {
   deinit {
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
+  }
+
+  /// Of each trusted forwarder the address.
+  private static var forwarders: String {
+    (0..<Correspondence.forwarders).map { number in
+      let forwarder = Correspondence.forwarder(number)
+      return "  local-data: '\(forwarder.domain). TXT \"v=spf1 ip4:\(forwarder.address) -all\"'\n"
+    }.joined()
   }
 
   /// Of each client the name, and of its domain an SPF record as they are: a mechanism that asks

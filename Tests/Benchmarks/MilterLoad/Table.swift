@@ -57,14 +57,20 @@ extension Results {
 
   private static func overview(_ title: String, _ measurements: [Measurement]) -> String {
     var table = Table(
-      title, "conn", "msg/s", "CPU ms/msg", "p50 us", "CPU/answ", "p50/answ", "CPU/no-r",
+      title, "conn", "msg/s", "CPU ms/msg", "ki user", "ki kern", "p50 us", "CPU/answ", "p50/answ",
+      "CPU/no-r",
       "p50/no-r", "RSS MiB", "peak", "threads")
     for own in measurements {
       guard let figures = own.summary else { continue }
       var row = [
         own.candidate, "\(own.connections)", Table.number(figures.messagesPerSecond),
-        Table.number(figures.processorTime, 3), Table.number(figures.waits[.total]?.p50 ?? 0),
+        Table.number(figures.processorTime, 3),
       ]
+      for figure in [\Instructions.user, \.kernel] {
+        let count = figures.instructions.map { $0[keyPath: figure] / 1000 }
+        row.append(count.map { Table.number($0) } ?? "-")
+      }
+      row.append(Table.number(figures.waits[.total]?.p50 ?? 0))
       for yardstick in Yardstick.allCases {
         let other = measurements.first {
           $0.candidate == yardstick.rawValue && $0.connections == own.connections
@@ -107,7 +113,8 @@ extension Results {
     var table = Table("Client without DNS work, microseconds", "p50", "p99", "max")
     for neighbour in neighbours {
       let wait = neighbour.wait
-      table.add([neighbour.what] + [wait.p50, wait.p99, wait.max].map { Table.number($0) })
+      table.add(
+        [neighbour.what.rawValue] + [wait.p50, wait.p99, wait.max].map { Table.number($0) })
     }
     return table.text
   }
