@@ -79,8 +79,10 @@ extension WireTests {
       var refusedToStart = 0
       var deferred = 0
       // With a sanitizer each start takes seconds, and what it sees is the same each time.
-      let step = Sanitizer.current == nil ? 1 : 6
-      for after in Array(stride(from: 0, to: 24, by: step)) + stride(from: 24, to: 96, by: 8 * step)
+      // The last writes of all are those of a daemon that serves.
+      let (step, stride) = Sanitizer.current == nil ? (1, 8) : (6, 32)
+      for after in Array(Swift.stride(from: 0, to: 24, by: step))
+        + Swift.stride(from: 24, to: 96, by: stride)
       {
         var setup = try failing(trouble, in: folder.path, after: after)
         setup.awaitsReady = false
