@@ -36,7 +36,9 @@ struct NameFieldCase: Sendable, CustomTestStringConvertible {
     .init("Content-Disposition: attachment; filename=\"x.exe", ["x.exe"]),
     .init("Content-Disposition: attachment; filename=x.exe\"", ["x.exe\""]),
     .init("Content-Disposition: attachment; filename=\"x\"y.exe", ["x", "xy.exe", "\"x\"y.exe"]),
-    .init("Content-Disposition: attachment; filename=\"a\\\"b.exe\"", ["a\"b.exe", "a\\\"b.exe", "a\\", "a\\b.exe", "\"a\\\"b.exe\""]),
+    .init(
+      "Content-Disposition: attachment; filename=\"a\\\"b.exe\"",
+      ["a\"b.exe", "a\\\"b.exe", "a\\", "a\\b.exe", "\"a\\\"b.exe\""]),
     .init(
       "Content-Disposition: attachment; filename=\"C:\\dir\\x.exe\"",
       ["C:dirx.exe", "C:\\dir\\x.exe"]),
