@@ -33,7 +33,7 @@ struct CountedNameCase: Sendable, CustomTestStringConvertible {
 /// What is written about a part is not always the name of a file; what some program makes one of it
 /// counts.
 @Suite struct CountedNameTests {
-  @Test(arguments: descriptions + identifiers + locations + beginnings)
+  @Test(arguments: descriptions + identifiers + locations + beginnings + parameters)
   func counts(_ row: CountedNameCase) {
     let message = Array(row.message.replacing("\n", with: "\r\n").utf8)
     #expect(Inspection(MIMETree(message), .usual).isClean == !row.counts)
@@ -131,6 +131,43 @@ struct CountedNameCase: Sendable, CustomTestStringConvertible {
       "server page as the name of a file",
       part: "Content-Type: image/png; name=img.aspx\nContent-Location: img.png", counts: true),
   ]
+
+  /// A PDF with these parameters of its disposition.
+  private static func attached(
+    _ name: String, _ parameters: String, counts: Bool
+  ) -> CountedNameCase {
+    .init(
+      name,
+      part: "Content-Type: application/pdf\nContent-Disposition: attachment; \(parameters)",
+      counts: counts)
+  }
+
+  static let parameters: [CountedNameCase] = [
+    attached("semicolon in quotes", "filename=\"fix for app.js; final.pdf\"", counts: false),
+    attached("semicolon in open quotes", "filename=\"app.js; final.pdf", counts: true),
+    attached("colons in prose", "filename=\"RE: setup.exe: a question.pdf\"", counts: false),
+    attached(
+      "piece that ends so", "filename*0=\"from app.js\"; filename*1=\" on.pdf\"", counts: false),
+    attached(
+      "encoded piece that ends so", "filename*0*=utf-8''from%20app.js; filename*1*=%20on.pdf",
+      counts: false),
+    attached("first piece missing", "filename*1=app.js; filename*2=\" on.pdf\"", counts: true),
+    attached("title", "filename=a.pdf; title=\"How to fix kernel32.dll\"", counts: false),
+    attached("title that is one word", "filename=a.pdf; title=kernel32.dll", counts: true),
+    attached("title alone", "title=\"How to fix kernel32.dll\"", counts: true),
+    attached("nearly a name", "filename=a.pdf; file-name=\"a b.dll\"", counts: true),
+    attached("no parameter", "filename=a.pdf; b c.dll", counts: true),
+  ]
+
+  /// The ancestor's pin: a name of 140 characters in two pieces, wherever it is cut.
+  @Test(arguments: 1..<140) func leavesPiecesAlone(_ cut: Int) {
+    let name =
+      "The .com boom, autoexec.bat and setup.exe " + String(repeating: "x", count: 94) + ".pdf"
+    let field = "filename*0=\"\(name.prefix(cut))\"; filename*1=\"\(name.dropFirst(cut))\""
+    let message = "Content-Type: a/b\r\nContent-Disposition: attachment; \(field)\r\n\r\nx"
+    #expect(name.count == 140)
+    #expect(Inspection(MIMETree(Array(message.utf8)), .usual).isClean)
+  }
 
   private static let data = "#0V%T\n`\nend\n"
 

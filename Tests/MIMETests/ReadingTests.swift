@@ -27,7 +27,7 @@ struct ReadingCase: Sendable, CustomTestStringConvertible {
 @Suite struct ReadingTests {
   @Test(
     "fault 25: what programs read",
-    arguments: wellFormed + boundaries + headers + encodings + otherTypes)
+    arguments: wellFormed + boundaries + clientBoundaries + headers + encodings + otherTypes)
   func reads(_ row: ReadingCase) {
     let tree = MIMETree(lines: row.message)
     #expect(tree.outline == row.outline)

@@ -5,36 +5,54 @@
 /// digits and dots come out right in every charset that mail programs know; of the rest, what
 /// cannot be told is U+FFFD.
 enum Charset {
-  /// The text of `bytes` in the charset `label`; an unknown label is taken for Latin-1.
+  /// The text of `bytes` in the charset `label` as most programs read it; an unknown label is taken
+  /// for Latin-1.
   static func text(_ bytes: some Collection<UInt8>, label: String) -> String {
+    let family = CharsetFamily.named(label)?.first ?? .latin1
+    return text(Array(bytes), family)
+  }
+
+  /// What programs can read in `bytes` under the charset `label`, the likeliest first; never empty.
+  ///
+  /// Nobody knows all labels that some library of charsets has. A label that is not known here is
+  /// tried as one of every family of charsets; what has no extension then is no name to anybody.
+  static func readings(_ bytes: some Collection<UInt8>, label: String) -> [String] {
     let bytes = Array(bytes)
-    let label = label.lowercased()
-    let plain = label.filter { $0.isASCII && ($0.isLetter || $0.isNumber) }
-    switch plain {
-    case "utf8", "unicode11utf8", "unicode20utf8": return String(decoding: bytes, as: UTF8.self)
-    case "utf7", "unicode11utf7", "unicode20utf7": return utf7(bytes)
-    case "utf16", "utf16be", "utf16le", "ucs2", "ucs2be", "ucs2le", "iso10646ucs2", "unicode",
-      "unicodefffe":
-      return utf16(bytes, plain)
-    case "utf32", "utf32be", "utf32le", "ucs4", "ucs4be", "ucs4le", "iso10646ucs4":
-      return utf32(bytes, plain)
-    case "ibm037", "cp037", "ibm500", "cp500", "ibm1047", "cp1047", "ebcdiccpus", "ibm1140",
-      "cp1140":
-      return ebcdic(bytes)
-    default: break
+    let families = CharsetFamily.named(label)
+    var readings: [String] = []
+    for family in families ?? CharsetFamily.allCases {
+      let text = text(bytes, family)
+      guard !readings.contains(text) else { continue }
+      if families == nil, !readings.isEmpty, !mayBeName(text) { continue }
+      readings.append(text)
     }
-    if plain.hasPrefix("iso2022") || plain == "hzgb2312" { return iso2022(bytes) }
-    if plain.hasPrefix("shiftjis") || plain.hasPrefix("sjis") || plain == "cp932"
-      || plain == "windows31j" || plain == "mskanji"
-    {
-      return doubleByte(bytes, row: shiftJIS)
+    return readings
+  }
+
+  /// Whether there is something like an extension, without a character that could not be told.
+  private static func mayBeName(_ text: String) -> Bool {
+    let end = text.unicodeScalars.reversed().prefix { !$0.isFullStop }
+    return end.contains(where: \.isLatinLetter) && !end.contains("\u{FFFD}")
+  }
+
+  /// The text of `bytes` in a charset of the family.
+  static func text(_ bytes: [UInt8], _ family: CharsetFamily) -> String {
+    switch family {
+    case .utf8: String(decoding: bytes, as: UTF8.self)
+    case .latin1: latin1(bytes)
+    case .utf7: utf7(bytes)
+    case .utf7IMAP: utf7(bytes, shift: UInt8(ascii: "&"))
+    case .utf16: utf16(bytes, isLittle: nil)
+    case .utf16Big: utf16(bytes, isLittle: false)
+    case .utf16Little: utf16(bytes, isLittle: true)
+    case .utf32Big: utf32(bytes, isLittle: false)
+    case .utf32Little: utf32(bytes, isLittle: true)
+    case .ebcdic: EBCDIC.text(bytes, hasKatakana: false)
+    case .ebcdicKatakana: EBCDIC.text(bytes, hasKatakana: true)
+    case .iso2022: iso2022(bytes)
+    case .shiftJIS: doubleByte(bytes, row: shiftJIS)
+    case .row3: doubleByte(bytes, row: row3)
     }
-    if ["gb", "big5", "euc", "ksc", "ks", "cp936", "cp949", "cp950", "johab", "windows949"]
-      .contains(where: plain.hasPrefix)
-    {
-      return doubleByte(bytes, row: row3)
-    }
-    return latin1(bytes)
   }
 
   /// The text of bytes without a label: UTF-8 where it is (RFC 6532), else Latin-1.
@@ -50,34 +68,30 @@ enum Charset {
 
   /// Whether text in this charset looks different from ASCII as bytes.
   static func hidesASCII(_ label: String) -> Bool {
-    let plain = label.lowercased().filter { $0.isASCII && ($0.isLetter || $0.isNumber) }
-    return ["utf16", "utf32", "utf7", "ucs", "iso10646", "unicode", "ibm", "cp037", "cp500", "cp1"]
-      .contains(where: plain.hasPrefix)
+    switch CharsetFamily.named(label)?.first {
+    case .utf7, .utf7IMAP, .utf16, .utf16Big, .utf16Little, .utf32Big, .utf32Little, .ebcdic,
+      .ebcdicKatakana:
+      true
+    default: false
+    }
   }
 
-  private static func utf16(_ bytes: [UInt8], _ label: String) -> String {
+  /// `isLittle` is nil where the label says nothing of the order.
+  private static func utf16(_ bytes: [UInt8], isLittle: Bool?) -> String {
     var bytes = bytes[...]
-    var isLittle = label.hasSuffix("le")
-    if bytes.starts(with: [0xFF, 0xFE]) {
-      isLittle = true
+    // RFC 2781 §4.3 says big-endian, Windows writes little-endian: Latin text shows which.
+    var isLittleHere = isLittle ?? (bytes.dropFirst().first == 0)
+    if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+      if isLittle == nil { isLittleHere = bytes.first == 0xFF }
       bytes = bytes.dropFirst(2)
-    } else if bytes.starts(with: [0xFE, 0xFF]) {
-      isLittle = false
-      bytes = bytes.dropFirst(2)
-    } else if !label.hasSuffix("le"), !label.hasSuffix("be") {
-      // RFC 2781 §4.3 says big-endian, Windows writes little-endian: Latin text shows which.
-      isLittle = bytes.dropFirst().first == 0
     }
     let units = pairs(bytes).map { high, low in
-      isLittle ? UInt16(low) << 8 | UInt16(high) : UInt16(high) << 8 | UInt16(low)
+      isLittleHere ? UInt16(low) << 8 | UInt16(high) : UInt16(high) << 8 | UInt16(low)
     }
     return String(decoding: units, as: UTF16.self)
   }
 
-  private static func utf32(_ bytes: [UInt8], _ label: String) -> String {
-    let isLittle =
-      label.hasSuffix("le") || bytes.starts(with: [0xFF, 0xFE, 0, 0])
-      || (!label.hasSuffix("be") && bytes.first.map { $0 != 0 } == true)
+  private static func utf32(_ bytes: [UInt8], isLittle: Bool) -> String {
     let halves = pairs(bytes[...]).map { UInt32($0) << 8 | UInt32($1) }
     var text = String.UnicodeScalarView()
     for (first, second) in pairs(halves[...]) {
@@ -105,27 +119,30 @@ enum Charset {
     return result
   }
 
-  // RFC 2152: "+" base64 of UTF-16 "-"; "+-" is a plus sign.
-  private static func utf7(_ bytes: [UInt8]) -> String {
+  // RFC 2152: "+" base64 of UTF-16 "-"; "+-" is a plus sign. RFC 3501 §5.1.3: the same with "&", and
+  // a comma for the slash.
+  private static func utf7(_ bytes: [UInt8], shift: UInt8 = UInt8(ascii: "+")) -> String {
     var text = ""
     var rest = bytes[...]
     while let byte = rest.popFirst() {
-      guard byte == UInt8(ascii: "+") else {
+      guard byte == shift else {
         text.unicodeScalars.append(Unicode.Scalar(byte))
         continue
       }
-      let run = rest.prefix { Base64Alphabet.value(of: $0) != nil }
+      let run = rest.prefix {
+        Base64Alphabet.value(of: $0) != nil || shift != UInt8(ascii: "+") && $0 == UInt8(ascii: ",")
+      }
       rest = rest[run.endIndex...]
       let isClosed = rest.first == UInt8(ascii: "-")
       if isClosed { rest = rest.dropFirst() }
       if run.isEmpty {
-        text += "+"
+        text.unicodeScalars.append(Unicode.Scalar(shift))
         continue
       }
       var units: [UInt16] = []
       var bits: UInt32 = 0
       var count = 0
-      for digit in run.compactMap({ Base64Alphabet.value(of: $0) }) {
+      for digit in run.map({ Base64Alphabet.value(of: $0) ?? 63 }) {
         bits = (bits << 6 | UInt32(digit)) & 0xFF_FFFF
         count &+= 6
         if count >= 16 {
@@ -201,26 +218,15 @@ enum Charset {
     default: "\u{FFFD}"
     }
   }
+}
 
-  /// Letters, digits and what names have between them stand at the same places in all of these.
-  private static func ebcdic(_ bytes: [UInt8]) -> String {
-    var text = String.UnicodeScalarView()
-    for byte in bytes {
-      switch byte {
-      case 0x81...0x89: text.append(Unicode.Scalar(0x61 &+ byte &- 0x81))
-      case 0x91...0x99: text.append(Unicode.Scalar(0x6A &+ byte &- 0x91))
-      case 0xA2...0xA9: text.append(Unicode.Scalar(0x73 &+ byte &- 0xA2))
-      case 0xC1...0xC9: text.append(Unicode.Scalar(0x41 &+ byte &- 0xC1))
-      case 0xD1...0xD9: text.append(Unicode.Scalar(0x4A &+ byte &- 0xD1))
-      case 0xE2...0xE9: text.append(Unicode.Scalar(0x53 &+ byte &- 0xE2))
-      case 0xF0...0xF9: text.append(Unicode.Scalar(0x30 &+ byte &- 0xF0))
-      case 0x4B: text.append(".")
-      case 0x40: text.append(" ")
-      case 0x60: text.append("-")
-      case 0x6D: text.append("_")
-      default: text.append("\u{FFFD}")
-      }
-    }
-    return String(text)
+extension Unicode.Scalar {
+  /// Whether it stands before an extension for some system.
+  fileprivate var isFullStop: Bool { [0x2E, 0x3002, 0xFF0E, 0xFF61, 0x2024].contains(value) }
+
+  /// Whether it is an ASCII letter, of full width perhaps.
+  fileprivate var isLatinLetter: Bool {
+    let narrow = (0xFF01...0xFF5E).contains(value) ? value &- 0xFEE0 : value
+    return (0x61...0x7A).contains(narrow | 0x20)
   }
 }

@@ -22,6 +22,10 @@ package enum ContentFieldName: String, Sendable, CaseIterable {
   case location = "Content-Location"
   case description = "Content-Description"
   case id = "Content-ID"
+  /// Thunderbird names a file by it where no parameter does.
+  case name = "Content-Name"
+  /// The same of Sun's Mailtool, which Thunderbird reads.
+  case sunName = "X-Sun-Data-Name"
 
   /// The field of that name, ASCII case folded.
   package init?(_ name: ArraySlice<UInt8>) {
@@ -29,7 +33,8 @@ package enum ContentFieldName: String, Sendable, CaseIterable {
     let found: Self
     switch name.count {
     case 10: found = .id
-    case 12: found = .type
+    case 12: found = name.dropFirst(8).first.map { $0 | 0x20 == 0x6E } == true ? .name : .type
+    case 15: found = .sunName
     case 16: found = .location
     case 19:
       found =

@@ -13,7 +13,9 @@ package struct ContentType: Sendable, Hashable {
   package var charset: String?
 
   /// Whether it is any multipart.
-  package var isMultipart: Bool { name == "multipart" || name.hasPrefix("multipart/") }
+  package var isMultipart: Bool {
+    name == "multipart" || name.hasPrefix("multipart/") || name == Self.sunAttachment
+  }
   /// Whether it is text of any kind.
   package var isText: Bool { name == "text" || name.hasPrefix("text/") }
 
@@ -33,35 +35,41 @@ package struct ContentType: Sendable, Hashable {
 
   init(name: String) { self.name = name }
 
-  init(_ value: ParameterizedValue) {
-    name = value.word
-    let parameters = Parameters(value.parameters)
-    charset = parameters.values(of: "charset").first.map {
-      String(decoding: $0.bytes.filter { $0 != 0x22 }, as: UTF8.self).lowercased()
-    }
+  /// Reads an unfolded field. However many parameters come before it, the boundary is found.
+  init(field value: ArraySlice<UInt8>) {
+    let readings = ParameterizedValue.readings(
+      value, limit: Self.mostParameters, wanted: Self.boundaryName)
+    name = readings.first?.word ?? ""
     var seen: Set<[UInt8]> = []
     var all: [[UInt8]] = []
-    for value in parameters.values(of: Self.boundaryName) {
-      for boundary in Self.readings(ofBoundary: value.bytes)
-      where seen.insert(boundary).inserted { all.append(boundary) }
+    for reading in readings {
+      let parameters = Parameters(reading.parameters)
+      leavesOutBoundaries =
+        leavesOutBoundaries || reading.leavesOutWanted || parameters.isOverLimit
+      charset =
+        charset
+        ?? parameters.values(of: "charset").first.map {
+          String(decoding: $0.bytes.filter { $0 != 0x22 }, as: UTF8.self).lowercased()
+        }
+      for value in parameters.values(of: Self.boundaryName) {
+        for boundary in Self.readings(ofBoundary: value.bytes)
+        where seen.insert(boundary).inserted { all.append(boundary) }
+      }
     }
-    leavesOutBoundaries = value.leavesOutWanted || all.count > Self.mostBoundaries
+    // Mail of Sun's Mailtool, which Thunderbird reads, has a delimiter of ten hyphens.
+    if name == Self.sunAttachment { all.append([UInt8](repeating: 0x2D, count: 8)) }
     // Of several parameters programs take the first or the last.
     if all.count > Self.mostBoundaries {
+      leavesOutBoundaries = true
       all = all.prefix(Self.mostBoundaries &- 1) + all.suffix(1)
     }
     boundaries = all
   }
 
-  /// Reads an unfolded field. However many parameters come before it, the boundary is found.
-  init(field value: ArraySlice<UInt8>) {
-    self.init(
-      ParameterizedValue(value, limit: Self.mostParameters, wanted: Self.boundaryName))
-  }
-
   private static let boundaryName = "boundary"
   private static let mostParameters = 100
   private static let mostBoundaries = 8
+  private static let sunAttachment = "x-sun-attachment"
   /// RFC 2046 §5.1.1: a boundary has at most 70 characters; programs with a buffer of that size cut.
   private static let longestBoundary = 70
 
@@ -73,6 +81,8 @@ package struct ContentType: Sendable, Hashable {
     while text.last?.isSpace == true { text = text.dropLast() }
     guard !text.isEmpty else { return [[]] }
     var readings = [Array(text)]
+    // A program in C sees the text up to the NUL.
+    if let end = text.firstIndex(of: 0) { readings.append(Array(text[..<end])) }
     for (open, close) in [(UInt8(0x22), UInt8(0x22)), (0x27, 0x27), (0x3C, 0x3E)]
     where text.count > 2 && text.first == open && text.last == close {
       readings.append(Array(text.dropFirst().dropLast()))

@@ -11,18 +11,58 @@ package enum EncodedWord {
     zip(text, text.dropFirst()).contains { $0 == equals && $1 == question }
   }
 
+  /// How programs put together words that have nothing but white space between them (§6.2) and the
+  /// same charset.
+  private enum Joining: CaseIterable {
+    /// The bytes, so that a character may begin in one and end in the next.
+    case bytes
+    /// The encoded text: the decoder goes on, so that a group of base64 may be split.
+    case encoded
+    /// Each is decoded by itself, as RFC 2047 §5 says.
+    case none
+  }
+
   /// The text with all encoded words decoded; what is none stays.
-  ///
-  /// White space between two of them goes (§6.2); two in the same charset are decoded together, so
-  /// that a character may begin in one and end in the next.
   package static func decode(_ text: ArraySlice<UInt8>) -> String {
-    var result = ""
-    var pending: (charset: String, bytes: [UInt8])?
-    var plain: [UInt8] = []
-    func flush() {
-      if let word = pending { result += Charset.text(word.bytes, label: word.charset) }
-      pending = nil
+    decoded(pieces(of: text), .bytes, nil)
+  }
+
+  /// The text in every way in which programs decode it, the commonest first; at most 3 ways to join
+  /// words times the families of charsets.
+  static func readings(_ text: ArraySlice<UInt8>) -> [String] {
+    let pieces = pieces(of: text)
+    var readings: [String] = []
+    var families: [CharsetFamily?] = [nil]
+    // A label that is not known is tried as one of every family, the same for all such words.
+    if pieces.contains(where: { $0.word.map { CharsetFamily.named($0.charset) == nil } == true }) {
+      families += CharsetFamily.allCases
+    } else if pieces.contains(where: {
+      $0.word.flatMap { CharsetFamily.named($0.charset) }.map { $0.count > 1 } == true
+    }) {
+      families += CharsetFamily.ambiguous
     }
+    let hasNeighbours = zip(pieces, pieces.dropFirst()).contains {
+      $0.word != nil && $1.word != nil
+    }
+    for joining in hasNeighbours ? Joining.allCases : [.bytes] {
+      for family in families {
+        let reading = decoded(pieces, joining, family)
+        if !readings.contains(reading) { readings.append(reading) }
+      }
+    }
+    return readings
+  }
+
+  /// Plain text, or an encoded word.
+  private struct Piece {
+    var plain: [UInt8] = []
+    var word: Word?
+  }
+
+  /// The text taken apart, without the white space between two words.
+  private static func pieces(of text: ArraySlice<UInt8>) -> [Piece] {
+    var pieces: [Piece] = []
+    var plain: [UInt8] = []
     var rest = text
     // Up to where no end of a word was found: to look there again for each beginning would be
     // quadratic.
@@ -34,21 +74,50 @@ package enum EncodedWord {
         continue
       }
       rest = rest[word.end...]
-      let isBetween = pending != nil && plain.allSatisfy(\.isSpace)
-      if !isBetween {
-        flush()
-        result += Charset.text(plain)
-      }
+      let isBetween = pieces.last?.word != nil && plain.allSatisfy(\.isSpace)
+      if !isBetween, !plain.isEmpty { pieces.append(Piece(plain: plain)) }
       plain = []
-      if pending?.charset == word.charset {
-        pending?.bytes += word.bytes
+      pieces.append(Piece(word: word))
+    }
+    if !plain.isEmpty { pieces.append(Piece(plain: plain)) }
+    return pieces
+  }
+
+  /// The text of pieces; `family` takes the place of labels that are not known, or that can mean
+  /// several families of which it is one.
+  private static func decoded(
+    _ pieces: [Piece], _ joining: Joining, _ family: CharsetFamily?
+  ) -> String {
+    var result = ""
+    var run: [Word] = []
+    func flush() {
+      guard let first = run.first else { return }
+      let isTogether = joining == .encoded
+      let bytes =
+        isTogether
+        ? Word.decode(run.flatMap(\.encoded), first.encoding) : run.flatMap { $0.decoded }
+      run = []
+      let known = CharsetFamily.named(first.charset)
+      if let family, known?.contains(family) ?? true {
+        result += Charset.text(bytes, family)
       } else {
-        flush()
-        pending = (word.charset, word.bytes)
+        result += Charset.text(bytes, label: first.charset)
       }
     }
+    for piece in pieces {
+      guard let word = piece.word else {
+        flush()
+        result += Charset.text(piece.plain)
+        continue
+      }
+      let goesOn =
+        joining != .none && run.last?.charset == word.charset
+        && (joining == .bytes || run.last?.encoding == word.encoding)
+      if !goesOn { flush() }
+      run.append(word)
+    }
     flush()
-    return result + Charset.text(plain)
+    return result
   }
 
   private static let equals = UInt8(ascii: "=")
@@ -57,26 +126,27 @@ package enum EncodedWord {
   // RFC 2047 §2: "=?" charset "?" encoding "?" encoded-text "?="; RFC 2231 §5: charset "*" language.
   private struct Word {
     var charset: String
-    var bytes: [UInt8]
+    /// `b` or `q`.
+    var encoding: UInt8
+    var encoded: ArraySlice<UInt8>
     var end: Int
+
+    var decoded: [UInt8] { Self.decode(encoded, encoding) }
 
     /// The encoded word that begins `text`, nil when there is none.
     init?(_ text: ArraySlice<UInt8>, searched: inout Int) {
       let rest = text.dropFirst()
       guard rest.first == question else { return nil }
-      // A charset has a short name: looking far for the question mark would be quadratic.
-      let label = rest.dropFirst().prefix(80).prefix { $0 != question && !$0.isSpace }
+      // The next word begins behind the question mark: no byte is looked at twice.
+      let label = rest.dropFirst().prefix { $0 != question && !$0.isSpace }
       var behind = rest[label.endIndex...].dropFirst()
-      guard !label.isEmpty, let encoding = behind.popFirst(), behind.popFirst() == question else {
-        return nil
-      }
-      guard let close = Self.end(of: behind, &searched) else { return nil }
-      let encoded = behind[..<close]
-      switch encoding.lowercasedASCII {
-      case UInt8(ascii: "b"): bytes = Base64Alphabet.decode(encoded)
-      case UInt8(ascii: "q"): bytes = Self.decodeQ(encoded)
-      default: return nil
-      }
+      guard !label.isEmpty, let encoding = behind.popFirst()?.lowercasedASCII,
+        behind.popFirst() == question,
+        encoding == UInt8(ascii: "b") || encoding == UInt8(ascii: "q"),
+        let close = Self.end(of: behind, &searched)
+      else { return nil }
+      self.encoding = encoding
+      encoded = behind[..<close]
       charset = String(
         decoding: label.prefix { $0 != UInt8(ascii: "*") }.map(\.lowercasedASCII), as: UTF8.self)
       end = close &+ 2
@@ -85,20 +155,23 @@ package enum EncodedWord {
     /// Where `?=` ends the encoded text. RFC 2047 §2 allows 75 bytes; some programs write and read
     /// much more.
     private static func end(of text: ArraySlice<UInt8>, _ searched: inout Int) -> Int? {
-      let window = text.prefix(4096)
-      var index = max(window.startIndex, searched)
-      while index &+ 1 < window.endIndex {
-        if window[index] == question, window[index &+ 1] == equals { return index }
+      var index = max(text.startIndex, searched)
+      while index &+ 1 < text.endIndex {
+        if text[index] == question, text[index &+ 1] == equals { return index }
         index &+= 1
       }
       searched = max(searched, index)
       return nil
     }
 
+    static func decode(_ text: some Collection<UInt8>, _ encoding: UInt8) -> [UInt8] {
+      encoding == UInt8(ascii: "b") ? Base64Alphabet.decode(text) : decodeQ(text)
+    }
+
     // RFC 2047 §4.2.
-    private static func decodeQ(_ text: ArraySlice<UInt8>) -> [UInt8] {
+    private static func decodeQ(_ text: some Collection<UInt8>) -> [UInt8] {
       var bytes: [UInt8] = []
-      var rest = text
+      var rest = Array(text)[...]
       while let byte = rest.popFirst() {
         if byte == equals, let value = HexDigits.value(rest) {
           bytes.append(value)

@@ -94,7 +94,12 @@ package enum FileName {
     let base = rest[start...]
     var segments = [withoutVersion(base)]
     // `name.txt:other.exe` and `name.exe::$DATA`: alternate data streams of NTFS; `C:name`.
-    if base.contains(":") { segments += base.split(separator: ":").map(withoutVersion) }
+    let pieces = base.split(separator: ":")
+    guard pieces.count > 1, let last = pieces.last else { return segments }
+    // The name is before the first colon or, of a path, behind the last. What stands between two is
+    // a stream only where a type of streams follows; else it is prose: `RE: setup.exe: a question`.
+    let count = last.first == "$" ? 3 : 1
+    segments += (pieces.prefix(1) + pieces.dropFirst().suffix(count)).map(withoutVersion)
     return segments
   }
 

@@ -7,6 +7,8 @@ struct RawParameter: Equatable {
   var name: String
   /// The number of the piece in `name*1`, nil without one.
   var section: Int?
+  /// Whether the number is one that RFC 2231 §3 does not allow: `name*01`, `name*x`.
+  var hasOddSection = false
   /// Whether the value is percent-encoded: `name*`, `name*1*`.
   var isExtended = false
   /// What mail programs can make of the value, the reading of RFC 2045 first; never empty.
@@ -27,10 +29,39 @@ struct ParameterizedValue: Equatable {
   /// Whether some of those were wanted.
   var leavesOutWanted = false
 
+  /// What programs differ in when they take a value apart.
+  struct Style: Equatable {
+    /// Whether what stands in parentheses is left out. mutt and Thunderbird go to the first semicolon
+    /// and take them for text.
+    var skipsComments = true
+    /// Whether a backslash keeps a quote from ending what is quoted.
+    var knowsEscapes = true
+  }
+
+  /// The value in every style in which it differs, that of RFC 2045 first; never empty.
+  static func readings(
+    _ value: ArraySlice<UInt8>, limit: Int, wanted: String? = nil
+  ) -> [ParameterizedValue] {
+    var readings = [ParameterizedValue(value, limit: limit, wanted: wanted)]
+    let hasComments = value.contains(UInt8(ascii: "("))
+    let hasEscapes = zip(value, value.dropFirst()).contains { $0 == 0x5C && $1 == 0x22 }
+    for (comments, escapes) in [(false, true), (true, false), (false, false)]
+    where (comments || hasComments) && (escapes || hasEscapes) {
+      let style = Style(skipsComments: comments, knowsEscapes: escapes)
+      let reading = ParameterizedValue(value, limit: limit, wanted: wanted, style)
+      if !readings.contains(where: { $0.parameters == reading.parameters }) {
+        readings.append(reading)
+      }
+    }
+    return readings
+  }
+
   /// Reads an unfolded value; at most `limit` parameters, and behind those as many again that are
   /// called `wanted`.
-  init(_ value: ArraySlice<UInt8>, limit: Int, wanted: String? = nil) {
-    var scanner = ParameterScanner(value)
+  init(
+    _ value: ArraySlice<UInt8>, limit: Int, wanted: String? = nil, _ style: Style = Style()
+  ) {
+    var scanner = ParameterScanner(value, style)
     word = scanner.word()
     var wantedLeft = wanted == nil ? 0 : limit
     while let parameter = scanner.next() {
@@ -61,8 +92,12 @@ private struct ParameterScanner {
   /// Whether a comment was not closed: from there on a parenthesis is text. Looking for the end of
   /// each would be quadratic.
   private var hasOpenComment = false
+  private let style: ParameterizedValue.Style
 
-  init(_ value: ArraySlice<UInt8>) { rest = value }
+  init(_ value: ArraySlice<UInt8>, _ style: ParameterizedValue.Style) {
+    rest = value
+    self.style = style
+  }
 
   private static let quote = UInt8(ascii: "\"")
   private static let semicolon = UInt8(ascii: ";")
@@ -74,7 +109,7 @@ private struct ParameterScanner {
     skipSpaceAndComments()
     var bytes: [UInt8] = []
     while let byte = rest.first, byte != Self.semicolon {
-      if byte.isSpace || byte == UInt8(ascii: "(") {
+      if byte.isSpace || style.skipsComments && byte == UInt8(ascii: "(") {
         let before = rest.startIndex
         skipSpaceAndComments()
         // White space around the slash belongs to the type.
@@ -123,11 +158,16 @@ private struct ParameterScanner {
     let base = pieces.first.map { String(decoding: $0.map(\.lowercasedASCII), as: UTF8.self) } ?? ""
     var parameter = RawParameter(name: base, values: [])
     guard pieces.count > 1 else { return parameter }
-    // At most nine digits: no program reads a name in more pieces.
-    if let digits = pieces.dropFirst().first, !digits.isEmpty, digits.count <= 9 {
-      parameter.section = Int(String(decoding: digits, as: UTF8.self))
-    }
     parameter.isExtended = pieces.last?.isEmpty == true
+    guard let text = pieces.dropFirst().first, !text.isEmpty else { return parameter }
+    // mutt takes the digits at the start, and 0 where there are none.
+    let digits = text.prefix { (0x30...0x39).contains($0) }
+    let number = digits.drop { $0 == 0x30 }
+    // At most nine digits: no program reads a name in more pieces.
+    parameter.section = Int(String(decoding: number.prefix(9), as: UTF8.self)) ?? 0
+    let isZero = number.isEmpty && digits.count == 1
+    parameter.hasOddSection =
+      digits.count != text.count || number.count > 9 || number.count != digits.count && !isZero
     return parameter
   }
 
@@ -141,14 +181,19 @@ private struct ParameterScanner {
     let whole = rest.prefix { $0 != Self.semicolon }
     rest = rest[whole.endIndex...]
     let trimmed = whole.trimmed
-    let token = trimmed.prefix { !$0.isSpace && $0 != UInt8(ascii: "(") }
-    var values = [Array(token)]
-    if token.count != trimmed.count {
-      values.append(Array(trimmed))
-      values.append(Array(Self.withoutComments(trimmed).trimmed))
+    let token = trimmed.prefix {
+      !$0.isSpace && !(style.skipsComments && $0 == UInt8(ascii: "("))
     }
+    var values = [Array(token)]
+    guard token.count != trimmed.count else { return values }
+    values.append(Array(trimmed))
+    guard style.skipsComments else { return values }
+    let plain = Self.withoutComments(trimmed).trimmed
+    values.append(Array(plain))
     // A comment before the value is no value.
-    if token.isEmpty, values.count > 1 { values = values.dropFirst().reversed() }
+    if token.isEmpty {
+      values = [Array(plain), Array(plain.prefix { !$0.isSpace }), Array(trimmed)]
+    }
     return values
   }
 
@@ -165,7 +210,7 @@ private struct ParameterScanner {
       if isEscaped {
         text.append(byte)
         isEscaped = false
-      } else if byte == UInt8(ascii: "\\") {
+      } else if byte == UInt8(ascii: "\\"), style.knowsEscapes {
         isEscaped = true
         hasEscapes = true
       } else if byte == Self.quote {
@@ -188,8 +233,9 @@ private struct ParameterScanner {
       values.append(Array((quoted + behind).filter { $0 != Self.quote }.trimmed))
       values.append(Array((quoted + behind).trimmed))
     }
-    if let early = quoted.firstIndex(of: Self.semicolon) {
-      // Programs that look for the semicolon first.
+    if values.count > 1 || !isClosed, let early = quoted.firstIndex(of: Self.semicolon) {
+      // Where it is not plain what the quotes hold, some programs end at the semicolon. Where it is,
+      // all take it for a part of the value.
       values.append(Array(quoted[..<early].filter { $0 != Self.quote }.trimmed))
     }
     return values
@@ -199,7 +245,7 @@ private struct ParameterScanner {
     while let byte = rest.first {
       if byte.isSpace {
         rest = rest.dropFirst()
-      } else if byte == UInt8(ascii: "("), !hasOpenComment {
+      } else if byte == UInt8(ascii: "("), style.skipsComments, !hasOpenComment {
         guard let end = Self.endOfComment(rest) else {
           hasOpenComment = true
           return

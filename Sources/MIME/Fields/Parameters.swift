@@ -16,6 +16,9 @@ struct Parameters {
   /// All values, what RFC 2231 and RFC 2045 say first for each parameter.
   private(set) var values: [Value] = []
 
+  /// Whether some ways to join pieces were left out because the pieces are too large for all.
+  private(set) var isOverLimit = false
+
   init(_ parameters: [RawParameter]) {
     var pieces: [String: [RawParameter]] = [:]
     for parameter in parameters {
@@ -46,26 +49,37 @@ struct Parameters {
   }
 
   // RFC 2231 §3.
-  /// Joins the pieces `name*0`, `name*1` in the order of their numbers, in the order they stand, and
-  /// leaves each as a value of its own for programs that do not know pieces.
+  /// Joins the pieces `name*0`, `name*1` in all orders that programs know. Where they are not numbered
+  /// as they should be, each is left as a value of its own, too.
   private mutating func join(_ name: String, _ pieces: [RawParameter]) {
-    var sorted = pieces
-    sorted.sort { ($0.section ?? 0) < ($1.section ?? 0) }  // stable
-    add(name, sorted)
-    // A program stops at the first number that is missing or twice there.
-    let gap = sorted.indices.first { (sorted[$0].section ?? 0) != $0 }
-    if let gap { add(name, sorted.prefix(gap)) }
-    if sorted != pieces { add(name, pieces) }
+    var orders = PieceOrder.all(of: pieces)
+    let isFaulty = !PieceOrder.isSound(pieces)
+    if orders.count > 1, pieces.reduce(0, { $0 &+ ($1.values.first?.count ?? 0) }) > Self.longest {
+      isOverLimit = true
+      orders = Array(orders.prefix(2))
+    }
+    for order in orders {
+      // The readings of the pieces, the same of each.
+      let readings = order.reduce(1) { max($0, $1.values.count) }
+      for reading in 0..<readings { add(name, order, reading) }
+    }
+    guard isFaulty else { return }
     for piece in pieces {
       for bytes in piece.values { values.append(Value(name: name, bytes: bytes)) }
     }
   }
 
-  private mutating func add(_ name: String, _ pieces: some Collection<RawParameter>) {
-    guard let first = pieces.first, let start = first.values.first else { return }
+  /// Bytes of pieces that are joined in all ways; no file system has longer names.
+  private static let longest = 16 &* PartName.longest
+
+  private mutating func add(_ name: String, _ pieces: [RawParameter], _ reading: Int) {
+    let texts = pieces.map { piece in
+      piece.values.indices.contains(reading) ? piece.values[reading] : piece.values.first ?? []
+    }
+    guard let first = pieces.first, let start = texts.first else { return }
     var charset: String?
     var bytes: [UInt8] = []
-    var raw: [UInt8] = []
+    var plain: [UInt8] = []
     if first.isExtended {
       let (label, text) = Self.initialValue(start[...])
       charset = label
@@ -73,22 +87,31 @@ struct Parameters {
     } else {
       bytes = start
     }
-    raw = start
-    for piece in pieces.dropFirst() {
-      let text = piece.values.first ?? []
-      bytes += piece.isExtended ? HexDigits.percentDecoded(text) : text
-      raw += text
+    // The charset holds for the pieces that are marked; JavaMail takes the others as they are.
+    if let charset { plain = Array(Charset.text(bytes, label: charset).utf8) }
+    for (piece, text) in zip(pieces, texts).dropFirst() {
+      let decoded = piece.isExtended ? HexDigits.percentDecoded(text) : text
+      bytes += decoded
+      if let charset {
+        plain += piece.isExtended ? Array(Charset.text(decoded, label: charset).utf8) : decoded
+      }
     }
-    values.append(Value(name: name, bytes: bytes, charset: charset))
-    if raw != bytes { values.append(Value(name: name, bytes: HexDigits.percentDecoded(raw))) }
+    append(Value(name: name, bytes: bytes, charset: charset))
+    if charset != nil, plain != bytes { append(Value(name: name, bytes: plain)) }
+    let raw = Array(texts.joined())
+    if raw != bytes { append(Value(name: name, bytes: HexDigits.percentDecoded(raw))) }
+  }
+
+  private mutating func append(_ value: Value) {
+    if values.last != value { values.append(value) }
   }
 
   private static func initialValue(
     _ bytes: ArraySlice<UInt8>
   ) -> (charset: String?, text: ArraySlice<UInt8>) {
     let apostrophe = UInt8(ascii: "'")
-    guard let first = bytes.prefix(80).firstIndex(of: apostrophe),
-      let second = bytes[(first &+ 1)...].prefix(80).firstIndex(of: apostrophe)
+    guard let first = bytes.firstIndex(of: apostrophe),
+      let second = bytes[(first &+ 1)...].firstIndex(of: apostrophe)
     else { return (nil, bytes) }
     return (String(decoding: bytes[..<first], as: UTF8.self), bytes[(second &+ 1)...])
   }

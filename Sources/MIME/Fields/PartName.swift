@@ -9,7 +9,8 @@ package struct PartName: Sendable, Hashable {
     case parameter(ContentFieldName, String)
     /// The last segment of Content-Location.
     case location
-    /// Content-Description or Content-ID, which are names only where there is no other.
+    /// Content-Description or Content-ID, which are names only where there is no other, or one of the
+    /// fields that hold nothing but a name.
     case field(ContentFieldName)
     /// The line that begins uuencoded or yEnc data.
     case begin
@@ -28,7 +29,8 @@ package struct PartName: Sendable, Hashable {
   package var isFileName: Bool {
     switch origin {
     case .parameter(.type, "name"), .parameter(.disposition, "filename"),
-      .parameter(.type, "filename"), .parameter(.disposition, "name"), .begin:
+      .parameter(.type, "filename"), .parameter(.disposition, "name"), .field(.name),
+      .field(.sunName), .begin:
       true
     default: false
     }
@@ -59,33 +61,62 @@ struct NameCollector {
 
   /// Takes the names of a Content-Type or Content-Disposition field.
   mutating func take(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
-    let parsed = ParameterizedValue(value, limit: limit)
-    isOverLimit = isOverLimit || parsed.isOverLimit
-    for value in Parameters(parsed.parameters).values where !Self.isStructural(field, value.name) {
-      add(.parameter(field, value.name), value.bytes, charset: value.charset)
-    }
+    takeParameters(field, value)
     // Some programs decode the whole field before they take it apart.
-    if EncodedWord.occurs(in: value) {
-      let decoded = Array(EncodedWord.decode(value).utf8)
-      for value in Parameters(ParameterizedValue(decoded[...], limit: limit).parameters).values
-      where !Self.isStructural(field, value.name) {
+    guard EncodedWord.occurs(in: value) else { return }
+    for reading in EncodedWord.readings(value) { takeParameters(field, Array(reading.utf8)[...]) }
+  }
+
+  private mutating func takeParameters(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
+    for reading in ParameterizedValue.readings(value, limit: limit) {
+      let parameters = Parameters(reading.parameters)
+      isOverLimit = isOverLimit || reading.isOverLimit || parameters.isOverLimit
+      for value in parameters.values where !Self.isStructural(field, value) {
         add(.parameter(field, value.name), value.bytes, charset: value.charset)
       }
     }
   }
 
-  /// Whether a parameter has another meaning that no program takes for a name. Those that nobody
-  /// knows count: worms have used them.
-  private static func isStructural(_ field: ContentFieldName, _ name: String) -> Bool {
-    field == .type && structural.contains(name)
+  /// Whether a parameter says what RFCs have it for, which no program takes for a name. Those that
+  /// nobody knows count: worms have used them; and so do those that say something else.
+  private static func isStructural(_ field: ContentFieldName, _ value: Parameters.Value) -> Bool {
+    guard field == .type else { return false }
+    let text = value.bytes
+    switch value.name {
+    // RFC 2046 §5.1.1: any text.
+    case "boundary": return true
+    // RFC 2387 §3.2: a Content-ID.
+    case "start": return text.contains(UInt8(ascii: "@")) || text.first == UInt8(ascii: "<")
+    // RFC 2387 §3.1 and 3.3, RFC 1847 §2: a type.
+    case "protocol", "start-info", "type":
+      return isWord(text) || text.count { $0 == UInt8(ascii: "/") } == 1
+    default: return structural.contains(value.name) && isWord(text)
+    }
   }
 
-  /// RFC 2045 to 2049, 1847, 2387, 3462, 3676, 5545, 5751, 8551.
+  /// Whether a text has no dot and nothing that something else can be encoded in, so that it is no
+  /// name with an extension.
+  private static func isWord(_ text: [UInt8]) -> Bool {
+    text.allSatisfy { byte in
+      switch byte {
+      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x20, UInt8(ascii: "-"), UInt8(ascii: "_"),
+        UInt8(ascii: ":"), UInt8(ascii: "/"):
+        true
+      default: false
+      }
+    }
+  }
+
+  /// RFC 2045 to 2049, 1847, 3462, 3676, 5545, 5751, 8551.
   private static let structural: Set<String> = [
-    "access-type", "boundary", "charset", "delsp", "directory", "expiration", "format", "micalg",
-    "mode", "number", "permission", "protocol", "reply-type", "report-type", "server", "site",
-    "smime-type", "start", "start-info", "total", "type",
+    "access-type", "charset", "delsp", "directory", "expiration", "format", "micalg", "mode",
+    "number", "permission", "reply-type", "report-type", "server", "site", "smime-type", "total",
   ]
+
+  /// Takes the whole of a field that holds nothing but a name.
+  mutating func takeName(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
+    add(.field(field), value.trimmed, charset: nil)
+  }
 
   /// Takes the last path segment of a Content-Location (RFC 2557 §4); a query or fragment is not part
   /// of it, but both forms count.
@@ -115,10 +146,14 @@ struct NameCollector {
     _ origin: PartName.Origin, _ bytes: some Collection<UInt8>, charset: String?
   ) {
     guard !bytes.isEmpty else { return }
-    if let charset, !charset.isEmpty { add(origin, Charset.text(bytes, label: charset)) }
+    if let charset, !charset.isEmpty {
+      for text in Charset.readings(bytes, label: charset) { add(origin, text) }
+    }
     add(origin, Charset.text(bytes))
     guard bytes.contains(where: { $0 == 0x25 || $0 == 0x3D }) else { return }
-    if EncodedWord.occurs(in: bytes) { add(origin, EncodedWord.decode(Array(bytes)[...])) }
+    if EncodedWord.occurs(in: bytes) {
+      for text in EncodedWord.readings(Array(bytes)[...]) { add(origin, text) }
+    }
     if bytes.contains(0x25) { add(origin, Charset.text(HexDigits.percentDecoded(bytes))) }
   }
 

@@ -22,11 +22,11 @@ struct PartReader {
       .readings(of: part.range)
     for header in headers {
       texts.charge((header.bodyStart &- part.range.lowerBound) &* 2)
-      let types = Self.types(in: header, buffer)
+      let (types, leavesOutTypes) = Self.types(in: header, buffer)
       let (encodings, difference) = Self.encodings(in: header, buffer)
       let (names, nameFindings) = Self.names(of: header, in: buffer, limit: limits.namesPerPart)
       if Set(types.map(\.name)).count > 1 { add(.ambiguous(.contentTypes)) }
-      if types.count >= Self.mostFields { add(.notInspected(.readings)) }
+      if leavesOutTypes { add(.notInspected(.readings)) }
       if let difference { add(.ambiguous(difference)) }
       if types.contains(where: \.leavesOutBoundaries) { add(.notInspected(.names)) }
       for (typeIndex, type) in (types.isEmpty ? [part.standardType] : types).enumerated() {
@@ -188,19 +188,31 @@ struct PartReader {
 // MARK: - What the fields say
 
 extension PartReader {
-  /// The types that Content-Type fields say, without repetitions.
-  private static func types(in header: HeaderBlock, _ buffer: MessageBytes) -> [ContentType] {
+  /// The types that Content-Type fields say, without repetitions, and whether some are left out: of
+  /// too many, all but the first ones and the last, which mutt takes.
+  private static func types(
+    in header: HeaderBlock, _ buffer: MessageBytes
+  ) -> (types: [ContentType], leavesOut: Bool) {
+    let fields = header.fields.filter { $0.name == .type }
     var types: [ContentType] = []
-    for field in header.fields where field.name == .type {
+    var seen: Set<ContentType> = []
+    func take(_ field: ContentField) {
       let value = buffer.unfolded(field.position)
       var readings = [ContentType(field: value)]
       if EncodedWord.occurs(in: value) {
-        readings.append(ContentType(field: Array(EncodedWord.decode(value).utf8)[...]))
+        readings += EncodedWord.readings(value).map { ContentType(field: Array($0.utf8)[...]) }
       }
-      for type in readings where !types.contains(type) { types.append(type) }
-      if types.count >= mostFields { break }
+      for type in readings where seen.insert(type).inserted { types.append(type) }
     }
-    return types
+    for field in fields {
+      take(field)
+      guard types.count > mostTypes else { continue }
+      types.removeLast(types.count &- mostTypes)
+      seen = Set(types)
+      if let last = fields.last { take(last) }
+      return (types, true)
+    }
+    return (types, false)
   }
 
   /// The encodings that Content-Transfer-Encoding fields say, and why there are several.
@@ -220,7 +232,7 @@ extension PartReader {
     return (encodings.isEmpty ? [.identity] : encodings, ambiguity)
   }
 
-  private static let mostFields = 8
+  private static let mostTypes = 8
 
   /// Every name that the fields give the content.
   private static func names(
@@ -236,6 +248,7 @@ extension PartReader {
       switch field.name {
       case .type, .disposition: collector.take(field.name, value)
       case .location: collector.takeLocation(value)
+      case .name, .sunName: collector.takeName(field.name, value)
       case .transferEncoding, .description, .id: break
       }
     }
