@@ -25,6 +25,8 @@ struct SenderCheck {
   private var basis = SenderAuthentication.Basis.official
   private var helo: SPFResult?
   private var reverseName: ClientClass.ReverseName
+  /// A trusted forwarder that the client may belong to; nobody can tell at the moment.
+  private var possibleForwarder: DomainName?
   private var notes: [String] = []
   /// For Authentication-Results, in the order in which they were found.
   private var results: [AuthenticationResults.Entry] = []
@@ -94,7 +96,14 @@ struct SenderCheck {
   }
 
   private mutating func checkForwarder() -> Verdict? {
-    guard let forwarder = module.evaluator.forwarder(of: client, by: deadline) else { return nil }
+    let forwarder: DomainName
+    switch module.evaluator.forwarder(of: client, by: deadline) {
+    case .none: return nil
+    case .unknown(let domain):
+      possibleForwarder = domain
+      return nil
+    case .forwarder(let domain): forwarder = domain
+    }
     (result, basis) = (.pass, .forwarder)
     leave(isConcluded: false)
     return .accept(reason(.forwarder, "\(forwarder) from \(client.ip)", "spf.trusted_forwarder"))
@@ -201,10 +210,10 @@ struct SenderCheck {
         7, 26, "You have no PTR name of your own, no SPF record and no HELO name that SPF passes",
         "Any one of these would do")
     }
-    if case .verify = ruling.measure, !ruling.isObserved {
+    if case .verify = ruling.measure, !ruling.isObserved, doubt(.noCredentials) == nil {
       t.addDemerits(max(0, 2 - (t[DemeritsFact.self] ?? 0)))
     }
-    if verdict?.reply != nil { t.addDemerits(1) }
+    if verdict?.reply?.severity == .permanent { t.addDemerits(1) }
     return verdict
   }
 
@@ -212,7 +221,7 @@ struct SenderCheck {
     let domain = checkedDomain
     switch result {
     case .fail:
-      if isOurName(domain) { t.addDemerits(4) }
+      if isOurName(domain), possibleForwarder == nil { t.addDemerits(4) }
       return apply(ruling(.fail), .fail) {
         .permanent(
           7, 23,
@@ -274,11 +283,26 @@ struct SenderCheck {
       callBack(kind, code)
       return nil
     case .whitelist, .discard, .tempfail, .reply, .ban, .refuse:
-      return verdict(
-        ruling.measure, reason(code, "\(words(code))\(entry)", ruling.option), code,
-        refusal(self))
+      let refusal = refusal(self)
+      let detail = "\(words(code))\(entry)"
+      if let doubt = doubt(code), ruling.measure.isFinal(refusal) {
+        return .refuse(Self.later, reason(code, "\(detail); only deferred: \(doubt)", ruling.option))
+      }
+      return verdict(ruling.measure, reason(code, detail, ruling.option), code, refusal)
     }
   }
+
+  /// Why nothing final may be done about the sender yet; nil when all that counts is known.
+  private func doubt(_ code: Code) -> String? {
+    if let possibleForwarder {
+      return "DNS has not told whether the client is the trusted forwarder's \(possibleForwarder)"
+    }
+    return nil
+  }
+
+  private static let later = SMTPReply.transient(
+    4, 3, "DNS does not answer, so your right to send cannot be checked now",
+    "Please try again later")
 
   private func verdict(
     _ measure: SenderRuling.Measure, _ reason: Reason, _ code: Code, _ refusal: SMTPReply

@@ -109,6 +109,8 @@ package struct SenderPolicy: PolicyModule {
     evaluator.refresh(by: deadline)
   }
 
+  package func takeOver(from old: SenderPolicy) { evaluator.takeOver(from: old.evaluator) }
+
   package var standingFaults: [String] {
     [access?.trouble.map { "access map: \($0)" }].compactMap { $0 } + evaluator.standingFaults
   }

@@ -3,6 +3,7 @@
 
 internal import Access
 internal import Mail
+internal import Milter
 internal import SPF
 
 /// What shall be done about a result: by the access map, else by the options.
@@ -19,6 +20,16 @@ struct SenderRuling: Equatable {
     case tempfail
     case discard
     case reply(AccessReply)
+
+    /// Whether it ends a message for good that `refusal` would be told of.
+    func isFinal(_ refusal: SMTPReply) -> Bool {
+      switch self {
+      case .discard, .ban: true
+      case .refuse: refusal.severity == .permanent
+      case .reply(let reply): reply.code >= 500
+      case .accept, .whitelist, .verify, .tempfail: false
+      }
+    }
   }
 
   var measure: Measure

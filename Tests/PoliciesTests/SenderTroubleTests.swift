@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPDX-FileCopyrightText: the bmsd authors
+
+import DNS
+import Environment
+import Mail
+import Milter
+import Policies
+import Policy
+import TestSupport
+import Testing
+
+/// What is not known for the moment never becomes a refusal for good.
+struct SenderTroubleTests {
+  static let zone =
+    SenderResultTests.zone + """
+
+      6.2.0.192.in-addr.arpa SERVFAIL
+      5.2.0.192.in-addr.arpa PTR a.slow.example
+      a.slow.example TIMEOUT
+      forwarder.example TXT "v=spf1 ip4:192.0.2.9 -all"
+      asking.example TXT "v=spf1 exists:%{i}.lost.example -all"
+      192.0.2.9.lost.example SERVFAIL
+      """
+  static let forwarder = "trusted_forwarder = forwarder.example"
+
+  static func site(
+    _ options: String, map: String? = nil, zone: String = zone, isRefreshed: Bool = true
+  ) throws -> Site {
+    let access = map == nil ? "" : "access_file = /access\n"
+    return try Site(
+      "[spf]\nmode = enforce\n\(access)\(options)\n", files: ["/access": map ?? ""], zone: zone,
+      isRefreshed: isRefreshed)
+  }
+
+  static func reply(_ conversation: Conversation, _ site: Site) throws -> String {
+    SenderResultTests.reply(try conversation.run(on: site))
+  }
+
+  // MARK: forwarders
+
+  @Test(
+    "mail of a forwarder that is not known yet",
+    arguments: [
+      ("fail.example", nil, "451 4.4.3"), ("fail.example", "SPF-Fail: DISCARD", "451 4.4.3"),
+      ("fail.example", "SPF-Fail: BAN", "451 4.4.3"),
+      ("fail.example", "SPF-Fail: ERROR:\"554 5.7.1 x\"", "451 4.4.3"),
+      ("permerror.example", nil, "451 4.4.3"), ("pass.example", nil, "accepted"),
+      ("fail.example", "SPF-Fail: OK", "accepted"),
+    ] as [(String, String?, String)])
+  func waitsForAForwarder(_ domain: String, _ map: String?, _ reply: String) throws {
+    let site = try Self.site(Self.forwarder, map: map, isRefreshed: false)
+    let result = try SenderResultTests.conversation(domain).run(on: site)
+    #expect(SenderResultTests.reply(result).hasPrefix(reply), "\(SenderResultTests.reply(result))")
+    #expect(result.messages.last?.end != .discard)
+    // Once it is known, the client is let in.
+    site.pipeline.refresh(by: Deadline(.seconds(20), site.time))
+    #expect(try Self.reply(SenderResultTests.conversation(domain), site) == "accepted")
+  }
+
+  @Test func aReloadKeepsWhatIsKnownOfForwarders() throws {
+    let old = try Self.site(Self.forwarder)
+    let new = try Self.site(Self.forwarder, isRefreshed: false)
+    new.pipeline.takeOver(from: old.pipeline)
+    #expect(try Self.reply(SenderResultTests.conversation("fail.example"), new) == "accepted")
+    // What is no longer listed is forgotten.
+    let other = try Self.site("trusted_forwarder = asking.example", isRefreshed: false)
+    other.pipeline.takeOver(from: old.pipeline)
+    let said = try Self.reply(SenderResultTests.conversation("fail.example"), other)
+    #expect(said.hasPrefix("451 4.4.3"), "\(said)")
+  }
+
+  @Test("a forwarder whose record asks what DNS does not answer")
+  func aForwarderMayBeUnknownForAMoment() throws {
+    let site = try Self.site("trusted_forwarder = asking.example")
+    let said = try Self.reply(SenderResultTests.conversation("fail.example"), site)
+    #expect(said.hasPrefix("451 4.4.3"), "\(said)")
+  }
+}
