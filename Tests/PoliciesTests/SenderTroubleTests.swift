@@ -76,4 +76,58 @@ struct SenderTroubleTests {
     let said = try Self.reply(SenderResultTests.conversation("fail.example"), site)
     #expect(said.hasPrefix("451 4.4.3"), "\(said)")
   }
+
+  // MARK: credentials
+
+  @Test(
+    "nobody is without credentials as long as DNS does not answer",
+    arguments: [
+      ("192.0.2.6", "x.example", "451 4.4.3"), ("192.0.2.5", "x.example", "451 4.4.3"),
+      ("192.0.2.7", "temperror.example", "451 4.4.3"), ("192.0.2.7", "x.example", "550 5.7.26"),
+      ("192.0.2.4", "x.example", "550 5.7.26"),
+    ])
+  func waitsForCredentials(_ ip: String, _ helo: MailText, _ reply: String) throws {
+    let client = Conversation().client(ip).hello(helo).from("<ann@nothing.example>").to()
+    let said = try Self.reply(client, Self.site("reject_noptr = yes"))
+    #expect(said.hasPrefix(reply), "\(said)")
+    let banned = try Self.reply(client, Self.site("", map: "SPF-None: BAN"))
+    #expect(banned.hasPrefix(reply), "\(banned)")
+    // Without the option such mail goes on to greylisting.
+    #expect(try Self.reply(client, Self.site("")) == "accepted")
+  }
+
+  @Test(
+    "a HELO name about which DNS does not answer",
+    arguments: [
+      ("HELO-TempError: REJECT", "451 4.4.3"), ("HELO-TempError: BAN", "451 4.4.3"),
+      ("HELO-TempError: TEMPFAIL", "451 4.4.3"), ("HELO-TempError: OK", "accepted"),
+      ("", "accepted"),
+    ])
+  func waitsForTheHeloName(_ map: String, _ reply: String) throws {
+    let client = SenderResultTests.conversation("nothing.example", helo: "temperror.example")
+    let result = try client.run(on: Self.site("", map: map))
+    #expect(SenderResultTests.reply(result).hasPrefix(reply), "\(SenderResultTests.reply(result))")
+  }
+
+  @Test("nobody is banned for the trouble of a DNS server")
+  func nobodyIsBannedForDNS() throws {
+    let client = SenderResultTests.conversation("temperror.example")
+    for map in ["SPF-TempError: BAN", "SPF-TempError: REJECT"] {
+      let result = try client.to().run(on: Self.site("", map: map))
+      #expect(SenderResultTests.reply(result).hasPrefix("451 4.4.3"))
+    }
+  }
+
+  @Test(
+    "a domain without SPF is refused only when the client has nothing else",
+    arguments: [
+      ("192.0.2.9", "x.example", "accepted"), ("192.0.2.7", "helo.other.example", "accepted"),
+      ("192.0.2.7", "x.example", "550 5.7.26"),
+    ])
+  func noRecordIsNoFault(_ ip: String, _ helo: MailText, _ reply: String) throws {
+    let zone = Self.zone + "\nhelo.other.example TXT \"v=spf1 ip4:192.0.2.7 -all\""
+    let client = SenderResultTests.conversation("nothing.example", ip, helo: helo)
+    let said = try Self.reply(client, Self.site("", map: "SPF-None: REJECT", zone: zone))
+    #expect(said.hasPrefix(reply), "\(said)")
+  }
 }

@@ -24,7 +24,11 @@ struct SenderCheck {
   private var result = SPFResult.none
   private var basis = SenderAuthentication.Basis.official
   private var helo: SPFResult?
+  /// What a guessed record says of the HELO name; never mixed up with what SPF says of it.
+  private var helloGuess: SPFResult?
   private var reverseName: ClientClass.ReverseName
+  /// Whether nobody could find out if the client has a name.
+  private var isNameUnknown = false
   /// A trusted forwarder that the client may belong to; nobody can tell at the moment.
   private var possibleForwarder: DomainName?
   private var notes: [String] = []
@@ -69,7 +73,9 @@ struct SenderCheck {
   // MARK: evidence
 
   private mutating func checkReverseName() {
-    let found = module.evaluator.name(of: client.ip, by: deadline)
+    // Whoever owns the address says how long its names take: SPF must have time left.
+    let share = Deadline(deadline.remaining / 4, module.time)
+    let found = module.evaluator.name(of: client.ip, by: share)
     let address = AuthenticationResults.Property(
       "policy", "iprev", MailText(client.ip.description))
     if found.result == .pass, let name = found.name, let text = found.text {
@@ -77,6 +83,9 @@ struct SenderCheck {
       reverseName = Self.class(of: name, text, client, t.peer)
     } else if found.result != .temperror {
       reverseName = .absent
+    } else {
+      // The MTA's word that there is none may come from the same trouble.
+      isNameUnknown = reverseName == .absent
     }
     results.append(
       AuthenticationResults.Entry(
@@ -121,6 +130,9 @@ struct SenderCheck {
     callBack("DSN", .permerror)
   }
 
+  /// Whether the HELO name says who the client is: by SPF or, where it has no record, by a guess.
+  private var helloPasses: Bool { helo == .pass || helloGuess == .pass }
+
   /// Whether `helo` is the domain or a name below it.
   private func isOfSender(_ helo: MailText) -> Bool {
     guard let domain = sender.domain.flatMap({ DomainName($0.bytes) }),
@@ -158,7 +170,11 @@ struct SenderCheck {
     let ruling = module.defaults.ruling(onHello: found.result, of: client.helo).overruled(
       by: module.access?.policy(SenderDefaults.key("HELO", found.result), client.helo))
     let verdict = apply(ruling, .helo) {
-      .permanent(
+      guard found.result != .temperror else {
+        return .transient(
+          4, 3, "SPF: no answer from the DNS servers of your HELO name \($0.client.helo)")
+      }
+      return .permanent(
         7, 23,
         Self.lines(
           "SPF: \($0.client.ip) may not use the HELO name \($0.client.helo)", found.explanation,
@@ -167,7 +183,7 @@ struct SenderCheck {
     if verdict == nil, found.result == .none, module.guesses,
       !DynamicName.looksDynamic(client.helo.description, address: client.ip)
     {
-      helo = module.evaluator.guess(query, .helo, by: deadline)
+      helloGuess = module.evaluator.guess(query, .helo, by: deadline)
     }
     return verdict
   }
@@ -189,7 +205,7 @@ struct SenderCheck {
       query, hasName ? .sender : .senderWithoutPointer, by: deadline)
     if found == .pass {
       (result, basis) = (.pass, .guess)
-    } else if helo == .pass, isOfSender(client.helo) {
+    } else if helloPasses, isOfSender(client.helo) {
       (result, basis) = (.pass, .helo)
     } else if found != .none {
       (result, basis) = (found, .guess)
@@ -199,7 +215,7 @@ struct SenderCheck {
 
   /// Three strikes: no name of its own, no SPF record, no HELO name that says who it is.
   private mutating func onMissingCredentials() -> Verdict? {
-    guard reverseName != .present, evaluation.result == .none, result != .pass, helo != .pass,
+    guard reverseName != .present, evaluation.result == .none, result != .pass, !helloPasses,
       basis != .delegate
     else { return nil }
     result = .none
@@ -251,10 +267,8 @@ struct SenderCheck {
           5, 2, "The SPF record of \(domain) has an error: \($0.evaluation.problem ?? "unknown")",
           "It must be corrected there")
       }
-    case .none, .temperror:
-      return apply(ruling(.none), .none) { _ in
-        .permanent(7, 1, "Mail from \(domain) must pass SPF here")
-      }
+    // Who comes here has a name or a HELO name of its own: no record is no fault.
+    case .none, .temperror: return nil
     }
   }
 
@@ -273,6 +287,12 @@ struct SenderCheck {
     let entry = ruling.entry.map { ", \($0)" } ?? ""
     if ruling.isObserved {
       notes.append("\(code.rawValue) is only observed\(entry)")
+      switch ruling.measure {
+      case .refuse, .ban, .tempfail:
+        let reason = reason(code, "\(words(code))\(entry)", ruling.option)
+        t.observe(.refuse(refusal(self), reason))
+      case .accept, .whitelist, .verify, .discard, .reply: break
+      }
       return nil
     }
     switch ruling.measure {
@@ -297,6 +317,10 @@ struct SenderCheck {
     if let possibleForwarder {
       return "DNS has not told whether the client is the trusted forwarder's \(possibleForwarder)"
     }
+    let isHelloUnknown = helo == .temperror || helloGuess == .temperror
+    if code == .noCredentials, isNameUnknown || isHelloUnknown {
+      return "DNS did not answer about the \(isNameUnknown ? "client's" : "HELO") name"
+    }
     return nil
   }
 
@@ -315,6 +339,8 @@ struct SenderCheck {
       let isTransient = refusal.severity == .transient
       return .refuse(isTransient ? refusal : .transient(7, 24, "Please try again later"), reason)
     case .reply(let reply): return refused(SMTPReply(reply), reason, code)
+    // Nobody is banned for the trouble of a DNS server.
+    case .ban where refusal.severity == .transient: return refused(refusal, reason, code)
     case .ban:
       t.ban(because: "\(code.rawValue) \(words(code))")
       return refused(refusal, reason, code)
@@ -333,7 +359,8 @@ struct SenderCheck {
 
   private mutating func callBack(_ kind: String, _ code: Code) {
     // For bounces there is nobody to call back.
-    guard !sender.isNull else { return }
+    // The first reason is the one to go by.
+    guard !sender.isNull, t[CallBackFact.self] == nil else { return }
     let text = "\(kind) \(code.rawValue)"
     t[CallBackFact.self] = text
     notes.append("call-back wanted: \(text)")
@@ -348,13 +375,15 @@ struct SenderCheck {
   /// Leaves the facts, and says in words what was found.
   @discardableResult private func leave(isConcluded: Bool) -> String {
     let fact = SenderAuthentication(
-      official: evaluation.result, identity: query.identity, domain: query.sender.domain,
-      effective: result, basis: basis, helo: sender.isNull ? nil : helo)
+      official: basis == .forwarder ? nil : evaluation.result, identity: query.identity, domain: query.sender.domain,
+      effective: result, basis: basis, helo: sender.isNull ? nil : helo, helloGuess: helloGuess)
     t[SPFFact.self] = fact
     guard isConcluded, let domain = query.sender.domain else { return fact.words }
-    if result == .pass { t[OriginFact.self] = domain.lowercased.description }
-    // Guesses prove nothing.
-    if evaluation.result == .pass { t.prove(domain) }
+    // Guesses, and what somebody else says of the domain, prove nothing.
+    if evaluation.result == .pass {
+      t[OriginFact.self] = domain.domainKey.description
+      t.prove(domain)
+    }
     if module.addsReceivedSPF { t[SenderPolicy.ReceivedSPFFact.self] = receivedSPF }
     return fact.words
   }
@@ -388,7 +417,7 @@ struct SenderCheck {
 
   private func isOurName(_ domain: MailText) -> Bool {
     t[InternalSenderFact.self] == true
-      || t[ClientClassFact.self]?.ownName?.lowercased == domain.lowercased
+      || t[ClientClassFact.self]?.ownName?.domainKey == domain.domainKey
   }
 
   private func words(_ code: Code) -> String {

@@ -103,7 +103,7 @@ struct SenderDefaults: Sendable {
     switch result {
     case .fail, .neutral, .softfail:
       // Nobody's server has this name but the provider's, whose record says which those are.
-      SenderRuling(name.lowercased == "gmail.com" ? .ban : .refuse)
+      SenderRuling(name.domainKey == "gmail.com" ? .ban : .refuse)
     case .pass, .none, .permerror, .temperror: SenderRuling(.accept)
     }
   }
