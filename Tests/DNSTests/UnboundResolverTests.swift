@@ -171,6 +171,17 @@ import Testing
     #expect(try world.ask("example.com", .ns).names.count == 1)
   }
 
+  @Test(
+    "dead servers cost one wait, whatever time a message has left",
+    arguments: [(200, 200), (200, 150), (200, 110), (200, 60)])
+  func deadServersAndShortDeadlines(_ timeout: Int, _ limit: Int) throws {
+    let world = try World(timeout: .milliseconds(timeout), time: SteppedTime())
+    world.server.setMute(true)
+    _ = try world.ask("example.com", .txt, within: .milliseconds(limit))
+    // Less than half of the time tells nothing.
+    #expect(world.resolver.isDown == (2 * limit >= timeout))
+  }
+
   @Test func whoAsksTheSameWaitsForOneAnswer() throws {
     let world = try World()
     world.server.meet(try Self.name("mail.example.com"), with: .held)
