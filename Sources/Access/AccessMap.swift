@@ -120,7 +120,9 @@ package final class AccessMap: Sendable {
     let groups = stride(from: 0, to: octets.count, by: 2).map { start in
       String(octets[start...].prefix(2).reduce(0) { $0 << 8 | UInt16($1) }, radix: 16)
     }
-    return ([ip.description] + prefixes(of: groups.joined(separator: ":"), ":")).map { "ipv6:\($0)" }
+    return ([ip.description] + prefixes(of: groups.joined(separator: ":"), ":")).map {
+      "ipv6:\($0)"
+    }
   }
 
   /// More parts than any address has.

@@ -115,7 +115,9 @@ struct AccessTable: Sendable {
   }
 
   /// The tags whose values are ours to understand; all else is the MTA's.
-  private static let ourTags = ["spf-", "helo-", "dkim-", "dmarc-", "smtp-auth", "connect", "from", "to"]
+  private static let ourTags = [
+    "spf-", "helo-", "dkim-", "dmarc-", "smtp-auth", "connect", "from", "to",
+  ]
 
   /// Takes note of what is probably no word, and of those that need other parts of bmsd.
   private mutating func review(

@@ -64,7 +64,9 @@ extension Configuration {
   private func anchorTrouble(_ anchor: FilePath, _ files: some FileSource) -> String? {
     do {
       let words = try files.read(anchor.path).split { $0 == 0x20 || (0x09...0x0D).contains($0) }
-      let hasKey = words.contains { $0.elementsEqual("DS".utf8) || $0.elementsEqual("DNSKEY".utf8) }
+      let hasKey = words.contains { word in
+        ["DS", "DNSKEY"].contains(String(decoding: word.prefix(7), as: UTF8.self).uppercased())
+      }
       return hasKey ? nil : "it has no DS and no DNSKEY record"
     } catch {
       return "\(error)"

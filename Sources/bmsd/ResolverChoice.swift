@@ -86,7 +86,8 @@ struct ResolverChoice: ParsableArguments {
     let configuration = Configuration.load(
       path: config.path, sections: BMSDaemon.sections, coming: BMSDaemon.comingSections,
       read: { try SystemFiles().read($0) })
-    let faults = configuration.faults.filter { $0.line == nil } + configuration.dnsFaults(SystemFiles())
+    let faults =
+      configuration.faults.filter { $0.line == nil } + configuration.dnsFaults(SystemFiles())
     for fault in faults where fault.severity == .error { Terminal.error(fault.description) }
     guard !faults.contains(where: { $0.severity == .error }) else { throw ExitCode(EX_CONFIG) }
     let settings = configuration.settings(DNSOptions.self)

@@ -69,7 +69,8 @@ struct AccessMapTests {
       ("192.0.3.1", "a.b.spam.example", "spam.example"),
       ("192.0.3.1", "a.dotted.example", ".dotted.example"), ("192.0.3.1", "dotted.example", nil),
       ("::ffff:192.0.2.9", nil, "192.0.2"), ("2001:db8:2::1", nil, "ipv6:2001:db8:2::1"),
-      ("2001:DB8:3::1", nil, "ipv6:2001:db8:3:0:0:0:0:1"), ("2001:db8:4::9", nil, "ipv6:2001:db8:4:0:0"),
+      ("2001:DB8:3::1", nil, "ipv6:2001:db8:3:0:0:0:0:1"),
+      ("2001:db8:4::9", nil, "ipv6:2001:db8:4:0:0"),
       ("2001:db8:5:6::9", nil, nil), ("192.0.3.1", "A.spam.example.", "spam.example"),
     ] as [(String, MailText?, MailText?)])
   func clients(_ address: String, _ name: MailText?, _ key: MailText?) throws {
@@ -127,8 +128,11 @@ struct AccessMapTests {
       e.example FRIEND
       SPF-Pass:f.example BAN
       """)
-    #expect(map.faults.map { $0.prefix(10) } == ["/access:1:", "/access:2:", "/access:3:", "/access:4:"])
-    #expect(map.faults.first == #"/access:1: "ERROR:"999 bad"" is no word of the access map: it counts as REJECT"#)
+    #expect(
+      map.faults.map { $0.prefix(10) } == ["/access:1:", "/access:2:", "/access:3:", "/access:4:"])
+    #expect(
+      map.faults.first
+        == #"/access:1: "ERROR:"999 bad"" is no word of the access map: it counts as REJECT"#)
     #expect(map.firstPlace(of: "BAN") == "/access:7")
     #expect(map.firstPlace(of: "CBV") == nil)
   }

@@ -28,7 +28,8 @@ import Testing
     let names: ReverseNameCache
 
     init(capacity: Int = 1 << 20, lives: [DomainName: UInt32] = [:]) throws {
-      resolver = CountingResolver(try ZoneResolver(ReverseNameCacheTests.zone), .zero, time, lives: lives)
+      resolver = CountingResolver(
+        try ZoneResolver(ReverseNameCacheTests.zone), .zero, time, lives: lives)
       names = ReverseNameCache(capacity: capacity, time: time)
     }
 

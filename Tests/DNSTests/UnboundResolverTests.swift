@@ -273,7 +273,9 @@ import Testing
   @Test(
     arguments: [
       ("192.0.2.1", "192.0.2.1@53"), ("192.0.2.1@5353", "192.0.2.1@5353"), ("::1@54", "::1@54"),
-      ("localhost", nil), ("192.0.2.1@", nil), ("192.0.2.1@0", nil), ("192.0.2.1@65536", nil),
+      ("localhost", "127.0.0.1@53"), ("Localhost@5353", "127.0.0.1@5353"),
+      ("localhost.example", nil), ("ns.example", nil), ("192.0.2.1@", nil), ("192.0.2.1@0", nil),
+      ("192.0.2.1@65536", nil),
       ("192.0.2.1@+1", nil), ("", nil), ("@53", nil),
     ])
   func readsServers(_ text: String, _ shown: String?) {

@@ -96,7 +96,10 @@ struct ReceivedFieldTests {
     arguments: [
       ("from x (mx.example.com [192.0.2.1]) by relay (Postfix) with ESMTPSA id 1", true),
       ("from x (mx.example.com [192.0.2.1]) (using TLSv1.3) by relay with esmtpa id 1", true),
-      ("from x (mx.example.com [192.0.2.1])\r\n\t(authenticated bits=0)\r\n\tby relay (8.17) with UTF8SMTPSA id 1", true),
+      (
+        "from x (mx.example.com [192.0.2.1])\r\n\t(authenticated bits=0)\r\n\tby relay (8.17) with UTF8SMTPSA id 1",
+        true
+      ),
       ("from [192.0.2.1] (helo=x) by relay via TCP with UTF8SMTPA (Exim) id 1", true),
       ("from x (mx.example.com [192.0.2.1]) by relay with ESMTPS id 1", false),
       ("from x (mx.example.com [192.0.2.1]) by relay id 1; with ESMTPA", false),

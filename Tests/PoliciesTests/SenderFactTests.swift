@@ -94,7 +94,8 @@ struct SenderFactTests {
 
   @Test("the first reason for a call-back is kept")
   func theFirstCallBackIsKept() throws {
-    let found = try Self.facts("<a@softfail.example>", helo: "neutral.example", map: "HELO-Neutral: DSN")
+    let found = try Self.facts(
+      "<a@softfail.example>", helo: "neutral.example", map: "HELO-Neutral: DSN")
     #expect(found.facts.contains("call-back=DSN helo-spf "), "\(found.facts)")
   }
 
@@ -148,9 +149,15 @@ struct SenderFactTests {
     "what an entry only observes is recorded",
     arguments: [
       ("fail.example", "mail.client.example", "SPF-Fail: OBSERVE", "spf-fail", "550 5.7.23"),
-      ("permerror.example", "mail.client.example", "SPF-PermError: OBSERVE", "spf-permerror", "550 5.5.2"),
+      (
+        "permerror.example", "mail.client.example", "SPF-PermError: OBSERVE", "spf-permerror",
+        "550 5.5.2"
+      ),
       ("nothing.example", "neutral.example", "HELO-Neutral: OBSERVE", "helo-spf", "550 5.7.23"),
-      ("temperror.example", "mail.client.example", "SPF-TempError: OBSERVE", "spf-temperror", "451 4.4.3"),
+      (
+        "temperror.example", "mail.client.example", "SPF-TempError: OBSERVE", "spf-temperror",
+        "451 4.4.3"
+      ),
     ])
   func observes(
     _ domain: String, _ helo: MailText, _ map: String, _ code: String, _ reply: String

@@ -346,7 +346,11 @@ struct SenderResultTests {
 
   static func removed(_ result: ConversationResult) -> [Int] {
     result.messages.last?.edits.compactMap { edit -> Int? in
-      if case .changeHeader("Authentication-Results", let number, nil) = edit { number } else { nil }
+      if case .changeHeader("Authentication-Results", let number, nil) = edit {
+        number
+      } else {
+        nil
+      }
     } ?? []
   }
 

@@ -77,6 +77,16 @@ struct SenderTroubleTests {
     #expect(said.hasPrefix("451 4.4.3"), "\(said)")
   }
 
+  @Test("bad lines of the map are a fault that stands")
+  func badLinesAreAFault() throws {
+    let site = try Self.site("", map: "SPF-Fail: OK\nalone\nSPF-None: PERHAPS\n")
+    #expect(
+      site.pipeline.standingFaults == [
+        "access map: /access:2: an entry has a key and a value; the line is left out",
+        "access map: /access:3: \"PERHAPS\" is no word of the access map: it counts as REJECT",
+      ])
+  }
+
   // MARK: credentials
 
   @Test(
@@ -94,6 +104,24 @@ struct SenderTroubleTests {
     #expect(banned.hasPrefix(reply), "\(banned)")
     // Without the option such mail goes on to greylisting.
     #expect(try Self.reply(client, Self.site("")) == "accepted")
+  }
+
+  @Test(
+    "what others would say counts as a credential too",
+    arguments: [
+      ("delegate = delegate.example", "lost.example", "451 4.4.3"),
+      ("delegate = delegate.example", "nothing.example", "550 5.7.26"),
+      ("best_guess = yes", "guess.example", "451 4.4.3"),
+      ("best_guess = yes", "nothing.example", "550 5.7.26"),
+    ])
+  func waitsForOthers(_ options: String, _ domain: String, _ reply: String) throws {
+    let zone =
+      Self.zone + "\nlost.example._spf.delegate.example SERVFAIL\n"
+      + "guess.example MX 10 mx.guess.example\nmx.guess.example SERVFAIL\n"
+    let site = try Self.site("reject_noptr = yes\n\(options)", zone: zone)
+    let client = SenderResultTests.conversation(domain, "192.0.2.7", helo: "x.example")
+    let said = try Self.reply(client, site)
+    #expect(said.hasPrefix(reply), "\(said)")
   }
 
   @Test(

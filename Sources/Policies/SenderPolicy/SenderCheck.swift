@@ -27,8 +27,8 @@ struct SenderCheck {
   /// What a guessed record says of the HELO name; never mixed up with what SPF says of it.
   private var helloGuess: SPFResult?
   private var reverseName: ClientClass.ReverseName
-  /// Whether nobody could find out if the client has a name.
-  private var isNameUnknown = false
+  /// What DNS did not answer and might have been a credential.
+  private var unanswered: String?
   /// A trusted forwarder that the client may belong to; nobody can tell at the moment.
   private var possibleForwarder: DomainName?
   private var notes: [String] = []
@@ -85,7 +85,7 @@ struct SenderCheck {
       reverseName = .absent
     } else {
       // The MTA's word that there is none may come from the same trouble.
-      isNameUnknown = reverseName == .absent
+      if reverseName == .absent { unanswered = "the client's name" }
     }
     results.append(
       AuthenticationResults.Entry(
@@ -122,7 +122,11 @@ struct SenderCheck {
     evaluation = module.evaluator.official(query, by: deadline)
     result = evaluation.result
     if result == .none, let delegated = module.evaluator.delegated(query, by: deadline) {
-      (result, basis) = (delegated, .delegate)
+      if delegated == .temperror {
+        unanswered = "the record at the delegate"
+      } else {
+        (result, basis) = (delegated, .delegate)
+      }
     }
     guard result == .permerror, let lax = module.evaluator.lax(query, by: deadline) else { return }
     (result, basis) = (lax, .lax)
@@ -185,6 +189,7 @@ struct SenderCheck {
     {
       helloGuess = module.evaluator.guess(query, .helo, by: deadline)
     }
+    if found.result == .temperror || helloGuess == .temperror { unanswered = "the HELO name" }
     return verdict
   }
 
@@ -207,6 +212,8 @@ struct SenderCheck {
       (result, basis) = (.pass, .guess)
     } else if helloPasses, isOfSender(client.helo) {
       (result, basis) = (.pass, .helo)
+    } else if found == .temperror {
+      unanswered = "the domain's servers"
     } else if found != .none {
       (result, basis) = (found, .guess)
     }
@@ -306,7 +313,8 @@ struct SenderCheck {
       let refusal = refusal(self)
       let detail = "\(words(code))\(entry)"
       if let doubt = doubt(code), ruling.measure.isFinal(refusal) {
-        return .refuse(Self.later, reason(code, "\(detail); only deferred: \(doubt)", ruling.option))
+        return .refuse(
+          Self.later, reason(code, "\(detail); only deferred: \(doubt)", ruling.option))
       }
       return verdict(ruling.measure, reason(code, detail, ruling.option), code, refusal)
     }
@@ -317,11 +325,8 @@ struct SenderCheck {
     if let possibleForwarder {
       return "DNS has not told whether the client is the trusted forwarder's \(possibleForwarder)"
     }
-    let isHelloUnknown = helo == .temperror || helloGuess == .temperror
-    if code == .noCredentials, isNameUnknown || isHelloUnknown {
-      return "DNS did not answer about the \(isNameUnknown ? "client's" : "HELO") name"
-    }
-    return nil
+    guard code == .noCredentials else { return nil }
+    return unanswered.map { "DNS did not answer about \($0)" }
   }
 
   private static let later = SMTPReply.transient(
@@ -375,7 +380,8 @@ struct SenderCheck {
   /// Leaves the facts, and says in words what was found.
   @discardableResult private func leave(isConcluded: Bool) -> String {
     let fact = SenderAuthentication(
-      official: basis == .forwarder ? nil : evaluation.result, identity: query.identity, domain: query.sender.domain,
+      official: basis == .forwarder ? nil : evaluation.result, identity: query.identity,
+      domain: query.sender.domain,
       effective: result, basis: basis, helo: sender.isNull ? nil : helo, helloGuess: helloGuess)
     t[SPFFact.self] = fact
     guard isConcluded, let domain = query.sender.domain else { return fact.words }

@@ -70,8 +70,8 @@ struct SenderEvaluator: Sendable {
       let found = native.delegatedResult(of: query, to: delegate, by: deadline)
     else { return nil }
     switch found.result {
-    case .none, .temperror, .permerror: return nil
-    case .pass, .fail, .softfail, .neutral: return found.result
+    case .none, .permerror: return nil
+    case .temperror, .pass, .fail, .softfail, .neutral: return found.result
     }
   }
 

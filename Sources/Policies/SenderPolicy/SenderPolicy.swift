@@ -176,7 +176,8 @@ package struct SenderPolicy: PolicyModule {
   private func verdictOnRelayed(_ t: Transaction) -> Verdict {
     guard let client = t[ClientClassFact.self], client.isTrusted else { return .proceed }
     let ours = t[OurNetworksFact.self]
-    switch RelayTrace(t[TraceFact.self] ?? []).origin(isOurs: { ours?.contains($0) == true }).origin {
+    switch RelayTrace(t[TraceFact.self] ?? []).origin(isOurs: { ours?.contains($0) == true }).origin
+    {
     case .client(let origin):
       t.note("relayed from \(origin.ip)")
       return judge(origin, t)
