@@ -13,6 +13,7 @@ import Testing
 struct SenderExplanationTests {
   static let zone = """
     fail.example TXT "v=spf1 -all"
+    observed.example TXT "v=spf1 -all"
     softfail.example TXT "v=spf1 ~all"
     neutral.example TXT "v=spf1 ?all"
     pass.example TXT "v=spf1 ip4:192.0.2.1 -all"
@@ -24,6 +25,7 @@ struct SenderExplanationTests {
   static let map = """
     SPF-Pass:pass.example REJECT
     SPF-None:named.example REJECT
+    SPF-Fail:observed.example OBSERVE
     From:drop.example DISCARD
     From:good.example WHITELIST
     From:bad.example REJECT
@@ -109,6 +111,12 @@ struct SenderExplanationTests {
       text.contains(
         "    SPF: the client may not use its HELO name (fail.example from 192.0.2.1).\n")
     )
+  }
+
+  @Test func whatTheMapOnlyObserves() throws {
+    let text = try explain(from("observed.example"))
+    #expect(
+      text.contains("would have refused it, but an entry OBSERVE has it recorded only"), "\(text)")
   }
 
   @Test func whatTheMapSaysOfSendersWithoutARecord() throws {
