@@ -73,7 +73,7 @@ let package = Package(
     target("Milter", ["CMilter", "Mail", "Addressing"]),
     target("MilterClient", ["Mail", "Addressing"]),
     target("Configuration", ["Mail", "Addressing"]),
-    target("Access", ["CMaps", "Mail", "Environment"]),
+    target("Access", values + ["CMaps"]),
     target("Greylisting", ["Mail", "Addressing"]),
     target("DNS", ["Addressing", "CUnbound", "Environment"]),
     target("SPF", values + ["CSPF2", "DNS"]),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Addressing
 package import Environment
 internal import Glibc
 package import Mail
@@ -41,6 +42,10 @@ package final class AccessMap: Sendable {
 
   /// Lines that were left out.
   package var faults: [String] { state.withLock { $0.table.faults } }
+  /// Where a word, as `BAN`, stands first as the value of one of our keys; nil where it does not.
+  package func firstPlace(of word: String) -> String? {
+    state.withLock { $0.table.firstPlaces[word] }
+  }
   /// How many entries it has.
   package var count: Int { state.withLock { $0.table.count } }
   /// Why it is older than its file; nil when all is well.
@@ -73,7 +78,8 @@ package final class AccessMap: Sendable {
   package func policy(
     _ tag: String, _ identity: MailText, looked: (MailText) -> Void = { _ in }
   ) -> AccessHit? {
-    let identity = identity.lowercased
+    // What an MTA takes for the same name must find the same entry.
+    let identity = identity.domainKey
     var names = [identity]
     var domain = identity.bytes[...]
     if let at = identity.bytes.lastIndex(of: UInt8(ascii: "@")) {
@@ -89,30 +95,65 @@ package final class AccessMap: Sendable {
     return first(of: keys, looked)
   }
 
-  /// The entry for an address, its networks and its verified name, as Sendmail reads `Connect:`.
+  /// The entry for an address, its networks and its verified name, as Sendmail reads `Connect:`: the
+  /// name and each parent domain, the address and what is left of it without its last parts, each
+  /// with the tag, then without.
   package func client(
     address: String, name: MailText?, looked: (MailText) -> Void = { _ in }
   ) -> AccessHit? {
-    var names: [MailText] = []
-    let isIPv6 = address.contains(":")
-    let separator: Character = isIPv6 ? ":" : "."
-    var parts = address.lowercased().split(separator: separator, omittingEmptySubsequences: false)
-    while !parts.isEmpty {
-      let text = parts.joined(separator: String(separator))
-      if !text.isEmpty { names.append(MailText(isIPv6 ? "ipv6:\(text)" : text)) }
-      parts.removeLast()
+    let addresses = Self.networks(of: address).map { MailText($0) }
+    let names = (name.map { Self.domains($0.domainKey) } ?? []) + addresses
+    return first(of: Self.tagged("connect:", names, alsoUntagged: true), looked)
+  }
+
+  /// The texts by which an address and its networks may stand in the map, the longest first. An
+  /// IPv4-mapped address is the IPv4 address. Of IPv6 Sendmail writes all eight groups or, where it
+  /// is so configured, `::`.
+  private static func networks(of address: String) -> [String] {
+    guard let ip = IPAddress(address) else {
+      // A part of an address, as people ask for it.
+      return address.contains(":")
+        ? prefixes(of: address, ":").map { "ipv6:\($0)" } : prefixes(of: address, ".")
     }
-    if let name { names = Self.domains(name.lowercased) + names }
-    return first(of: names.map { MailText(Array("connect:".utf8) + $0.bytes) }, looked)
+    guard !ip.isIPv4 else { return prefixes(of: ip.description, ".") }
+    let octets = ip.octets
+    let groups = stride(from: 0, to: octets.count, by: 2).map { start in
+      String(octets[start...].prefix(2).reduce(0) { $0 << 8 | UInt16($1) }, radix: 16)
+    }
+    return ([ip.description] + prefixes(of: groups.joined(separator: ":"), ":")).map {
+      "ipv6:\($0)"
+    }
+  }
+
+  /// More parts than any address has.
+  private static let maximumParts = 16
+
+  private static func prefixes(of text: String, _ separator: Character) -> [String] {
+    let parts = text.lowercased().split(
+      separator: separator, maxSplits: maximumParts, omittingEmptySubsequences: false)
+    return (1...max(parts.count, 1)).reversed().map {
+      parts.prefix($0).joined(separator: String(separator))
+    }.filter { !$0.isEmpty }
+  }
+
+  private static func tagged(
+    _ tag: String, _ names: [MailText], alsoUntagged: Bool
+  ) -> [MailText] {
+    let prefix = Array(tag.utf8)
+    return names.flatMap { name in
+      let tagged = MailText(prefix + name.bytes)
+      return alsoUntagged ? [tagged, name] : [tagged]
+    }
   }
 
   /// The entry for a mailbox, as Sendmail reads `From:` and `To:`: the mailbox, its domain and each
-  /// parent domain with a dot in front or without, the local part with an `@`.
+  /// parent domain with a dot in front or without, the local part with an `@`; of a sender each also
+  /// without the tag.
   package func mailbox(
     _ tag: String, _ mailbox: Mailbox, looked: (MailText) -> Void = { _ in }
   ) -> AccessHit? {
     let local = mailbox.localPart.lowercased
-    let domain = mailbox.domain?.lowercased
+    let domain = mailbox.domain?.domainKey
     var names: [MailText] = []
     if mailbox.isNull {
       names = ["<>"]
@@ -122,8 +163,8 @@ package final class AccessMap: Sendable {
       }
       names.append(MailText(local.bytes + [UInt8(ascii: "@")]))
     }
-    let prefix = Array((tag + ":").lowercased().utf8)
-    return first(of: names.map { MailText(prefix + $0.bytes) }, looked)
+    let tag = (tag + ":").lowercased()
+    return first(of: Self.tagged(tag, names, alsoUntagged: tag == "from:"), looked)
   }
 
   private static func domains(_ domain: MailText) -> [MailText] {

@@ -59,6 +59,8 @@ struct AccessTable: Sendable {
   /// Lines that say nothing, each as `file:line: what`; the first ones, then their number.
   private(set) var faults: [String] = []
   private var faultCount = 0
+  /// Where the words that need more than this map stand first.
+  private(set) var firstPlaces: [String: String] = [:]
 
   /// More entries than any site has; more is an error, not a shorter list.
   static let maximumEntries = 1_000_000
@@ -108,6 +110,32 @@ struct AccessTable: Sendable {
         continue
       }
       try add(key, value, path)
+      review(key, value, "\(path):\(number)")
+    }
+  }
+
+  /// The tags whose values are ours to understand; all else is the MTA's.
+  private static let ourTags = [
+    "spf-", "helo-", "dkim-", "dmarc-", "smtp-auth", "connect", "from", "to",
+  ]
+
+  /// Takes note of what is probably no word, and of those that need other parts of bmsd.
+  private mutating func review(
+    _ key: ArraySlice<UInt8>, _ value: ArraySlice<UInt8>, _ place: String
+  ) {
+    let separators = [UInt8(ascii: ":"), UInt8(ascii: "!")]
+    let isTagged = key.contains(where: separators.contains)
+    let tag = String(decoding: key.prefix { !separators.contains($0) }, as: UTF8.self).lowercased()
+    let isOurs = Self.ourTags.contains {
+      $0.hasSuffix("-") ? tag.hasPrefix($0) : isTagged && tag == $0
+    }
+    guard isOurs else { return }
+    let said = AccessValue(MailText(value))
+    switch said {
+    case .unknown:
+      fault("\(place): \"\(MailText(value))\" is no word of the access map: it counts as REJECT")
+    case .ban, .cbv, .dsn: if firstPlaces[said.word] == nil { firstPlaces[said.word] = place }
+    default: break
     }
   }
 
@@ -196,6 +224,8 @@ struct AccessTable: Sendable {
     }
     do {
       try collection.pointee.table.add(key, value, collection.pointee.path)
+      let place = "\(collection.pointee.path): \(MailText(key))"
+      collection.pointee.table.review(key, value, place)
       return 0
     } catch {
       collection.pointee.trouble = error

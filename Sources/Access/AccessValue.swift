@@ -87,6 +87,9 @@ package struct AccessReply: Sendable, Equatable, CustomStringConvertible {
     if rest.count >= 2, rest.first == "\"", rest.last == "\"" { rest = rest.dropFirst().dropLast() }
     var enhanced = Self.enhanced(&rest, end: ":")
     var code: Int?
+    if let number = rest.prefix(while: { $0 != " " }).wholeNumber, number > 99 {
+      guard (400...599).contains(number) else { return nil }
+    }
     if let number = rest.prefix(while: { $0 != " " }).wholeNumber, (400...599).contains(number) {
       code = number
       rest = rest.dropFirst(3).drop { $0 == " " }

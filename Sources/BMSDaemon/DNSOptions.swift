@@ -45,12 +45,47 @@ package struct DNSOptions: Section {
 
 extension Configuration {
   /// What is wrong with `[dns]` beyond its table.
-  package var dnsFaults: [ConfigurationFault] {
-    settings(DNSOptions.self).servers.items.filter { NameServer($0) == nil }.map {
+  package func dnsFaults(_ files: some FileSource) -> [ConfigurationFault] {
+    let settings = settings(DNSOptions.self)
+    var faults = settings.servers.items.filter { NameServer($0) == nil }.map {
       fault(
         "\"\($0)\" is no server: write an address, as 127.0.0.1 or 127.0.0.1@5353",
         option: "dns.servers")
     }
+    if settings.dnssec == .validate, let trouble = anchorTrouble(settings.trustAnchor, files) {
+      // The default has no line of its own: the option that asks for it has.
+      let isWritten = location(of: "dns.trust_anchor") != .default
+      faults.append(
+        fault(
+          "the trust anchor \(settings.trustAnchor.path): \(trouble)",
+          option: isWritten ? "dns.trust_anchor" : "dns.dnssec"))
+    }
+    return faults
+  }
+
+  /// Without it every answer would be a failure, and all mail deferred.
+  private func anchorTrouble(_ anchor: FilePath, _ files: some FileSource) -> String? {
+    do {
+      let words = try files.read(anchor.path).split { $0 == 0x20 || (0x09...0x0D).contains($0) }
+      let hasKey = words.contains { word in
+        ["DS", "DNSKEY"].contains(String(decoding: word.prefix(7), as: UTF8.self).uppercased())
+      }
+      return hasKey ? nil : "it has no DS and no DNSKEY record"
+    } catch {
+      return "\(error)"
+    }
+  }
+}
+
+extension UnboundOptions {
+  /// What `[dns]` says.
+  package init(_ settings: Settings<DNSOptions>) {
+    self.init()
+    servers = settings.servers.items.compactMap { NameServer($0) }
+    // No question is given more time than a message has: who waited that long has waited in vain.
+    timeout = min(settings.timeout.duration, settings.deadline.duration)
+    cacheSize = settings.cacheSize.bytes
+    if settings.dnssec == .validate { trustAnchor = settings.trustAnchor.path }
   }
 }
 
@@ -61,13 +96,7 @@ package final class ConfiguredResolver: Resolver {
   private let resolver = Mutex<(any Resolver)?>(nil)
 
   package init(_ configuration: Configuration) {
-    let settings = configuration.settings(DNSOptions.self)
-    var options = UnboundOptions()
-    options.servers = settings.servers.items.compactMap { NameServer($0) }
-    options.timeout = settings.timeout.duration
-    options.cacheSize = settings.cacheSize.bytes
-    if settings.dnssec == .validate { options.trustAnchor = settings.trustAnchor.path }
-    self.options = options
+    options = UnboundOptions(configuration.settings(DNSOptions.self))
   }
 
   package func resolve(_ question: Question, by deadline: Deadline) -> Response {

@@ -23,6 +23,7 @@ extension Daemon: RunningDaemon {
       defer { notifier.notify("READY=1") }
       let new = readAgain()
       guard let pipeline = new.pipeline else { return refuse(new) }
+      if let old = current.withLock({ $0.setup.pipeline }) { pipeline.takeOver(from: old) }
       let old = current.withLock { current in
         defer { current = Current(setup: new, since: SystemTime().monotonic, refusal: nil) }
         return current.setup.configuration

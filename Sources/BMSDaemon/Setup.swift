@@ -46,7 +46,7 @@ package struct Setup: Sendable {
     var faults = configuration.faults
     var services = services
     faults += Self.accessFaults(configuration, &services)
-    faults += configuration.dnsFaults
+    faults += configuration.dnsFaults(services.files)
     services.dnsLimit = configuration.settings(DNSOptions.self).deadline.duration
     services.dnsCacheSize = configuration.settings(DNSOptions.self).cacheSize.bytes
     services.contentLimit = configuration.settings(MilterOptions.self).maximumMessage.bytes
@@ -59,7 +59,8 @@ package struct Setup: Sendable {
       faults += error.faults.map { configuration.fault($0.message, option: $0.option) }
     }
     faults += Self.socketFaults(configuration)
-    faults += Self.callBackFaults(configuration)
+    faults += Self.callBackFaults(configuration, services.access)
+    faults += Self.banFaults(configuration, services.access)
     faults += Self.storeFaults(configuration, pipeline)
     faults += Self.quarantineFaults(configuration, services.files)
     for module in pipeline?.modules ?? [] {
@@ -139,16 +140,35 @@ package struct Setup: Sendable {
   }
 
   /// What call-backs would do is not done yet.
-  private static func callBackFaults(_ configuration: Configuration) -> [ConfigurationFault] {
-    let spf = configuration.settings(SPFOptions.self)
-    guard spf.mode == .enforce, configuration.settings(GreylistOptions.self).mode != .enforce else {
-      return []
+  private static func callBackFaults(
+    _ configuration: Configuration, _ access: AccessMap?
+  ) -> [ConfigurationFault] {
+    guard configuration.settings(SPFOptions.self).mode == .enforce else { return [] }
+    let waits = configuration.settings(GreylistOptions.self).mode == .enforce
+    let rest = waits ? "" : ", and [greylist] does not enforce: they are let in"
+    let words = ["CBV", "DSN"].compactMap { word in
+      access?.firstPlace(of: word).map { "\(word) at \($0)" }
     }
+    let places = words.isEmpty ? "" : " and \(words.joined(separator: ", "))"
     return [
       configuration.fault(
-        "senders to be verified (CBV, DSN: softfail, no credentials) are only greylisted until "
-          + "bmsd can call back, and [greylist] does not enforce: they are let in",
+        "senders to be verified (CBV, DSN: softfail, no credentials\(places)) are only greylisted "
+          + "until bmsd can call back\(rest)",
         option: "spf.mode", severity: .warning)
+    ]
+  }
+
+  /// `BAN` in the access map, which bans nobody as long as nobody is banned at all.
+  private static func banFaults(
+    _ configuration: Configuration, _ access: AccessMap?
+  ) -> [ConfigurationFault] {
+    let bans = configuration.settings(BannedIPs.Options.self)
+    guard let place = access?.firstPlace(of: "BAN"), !bans.isPresent || bans.mode != .enforce
+    else { return [] }
+    return [
+      configuration.fault(
+        "\(place): BAN only refuses, because [banned_ips] does not enforce",
+        option: "spf.access_file", severity: .warning)
     ]
   }
 

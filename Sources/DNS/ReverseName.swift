@@ -25,6 +25,8 @@ package struct ReverseName: Sendable, Equatable {
   package let text: String?
   /// For how many seconds from the first question on all answers hold; 0 when one of them failed.
   package let timeToLive: UInt32
+  /// Whether an answer failed on the way.
+  package let hasFailed: Bool
 
   /// So many names are tried, as by SPF (RFC 7208 §4.6.4).
   private static let maximumNames = 10
@@ -34,7 +36,8 @@ package struct ReverseName: Sendable, Equatable {
     let response = resolver.resolve(DomainName(reverse: address), .ptr, by: deadline)
     var timeToLive = response.usableTime
     guard let first = response.names.first else {
-      self.init(response.isFailure ? .temperror : .permerror, nil, timeToLive)
+      let failed = response.isFailure
+      self.init(failed ? .temperror : .permerror, nil, timeToLive, failed)
       return
     }
     var failed = false
@@ -42,15 +45,18 @@ package struct ReverseName: Sendable, Equatable {
       let answer = resolver.resolve(name, address.isIPv4 ? .a : .aaaa, by: deadline)
       timeToLive = min(timeToLive, answer.usableTime)
       if answer.addresses.contains(address) {
-        self.init(.pass, name, timeToLive)
+        self.init(.pass, name, timeToLive, failed)
         return
       }
       failed = failed || answer.isFailure
     }
-    self.init(failed ? .temperror : .fail, first, timeToLive)
+    self.init(failed ? .temperror : .fail, first, timeToLive, failed)
   }
 
-  private init(_ result: Result, _ name: DomainName?, _ timeToLive: UInt32) {
+  private init(
+    _ result: Result, _ name: DomainName?, _ timeToLive: UInt32, _ hasFailed: Bool
+  ) {
+    self.hasFailed = hasFailed
     self.result = result
     self.name = name
     text = name?.description

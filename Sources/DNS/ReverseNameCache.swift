@@ -6,13 +6,17 @@ package import Environment
 internal import Synchronization
 
 /// Remembers the names of clients and whether they lead back, as long as all answers hold that say
-/// so, and never that an answer failed.
+/// so, and for a short time that an answer failed: a reverse zone that is dead for long must not take
+/// time of each message.
 package final class ReverseNameCache: Sendable {
   private struct Entry: Sendable {
     var name: ReverseName
     /// Until when it holds.
     var end: Duration
   }
+
+  /// How long a failure holds, in seconds (RFC 2308 §7 allows 5 minutes).
+  package static let failureTime: UInt32 = 30
 
   private let time: any TimeSource
   private let entries: Mutex<BoundedCache<IPAddress, Entry>>
@@ -31,8 +35,11 @@ package final class ReverseNameCache: Sendable {
     let now = time.monotonic
     if let known = known(address, now) { return known }
     let found = ReverseName(of: address, resolver, by: deadline)
-    guard found.timeToLive > 0 else { return found }
-    let entry = Entry(name: found, end: now + .seconds(found.timeToLive))
+    let life = found.hasFailed ? Self.failureTime : found.timeToLive
+    guard life > 0 else { return found }
+    // A failure may have taken long; it holds from when it was known.
+    let start = found.hasFailed ? time.monotonic : now
+    let entry = Entry(name: found, end: start + .seconds(life))
     let cost = 200 + 2 * (found.name?.cost ?? 0)
     entries.withLock { $0.insert(entry, for: address, cost: cost) }
     return found

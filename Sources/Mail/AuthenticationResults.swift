@@ -180,19 +180,23 @@ extension AuthenticationResults {
   public static func claims(_ servers: Set<MailText>, in value: MailText) -> Bool {
     var field = StructuredField(MailText(value.bytes.prefix(maximumLength)))
     if let server = server(&field) {
-      if servers.contains(withoutDot(server.lowercased)) { return true }
+      if servers.contains(server.domainKey) { return true }
+      // `mx.example.org/1`, `mx.example.org=`: whoever reads only the host name sees ours.
+      let host = server.lowercased.bytes.prefix(while: isHostByte)
+      if servers.contains(MailText(host).domainKey) { return true }
       if field.isAtEnd || field.next == semicolon || isDigit(field.next) { return false }
     }
     let head = MailText(value.bytes.prefix(maximumLength).prefix { $0 != semicolon }).lowercased
-    let words = head.bytes.split { byte in
-      !((0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x2D
-        || byte == 0x2E || byte == 0x5F || byte >= 0x80)
-    }
-    return words.contains { servers.contains(withoutDot(MailText($0))) }
+    let words = head.bytes.split { !isHostByte($0) }
+    return words.contains { servers.contains(MailText($0).domainKey) }
   }
 
-  private static func withoutDot(_ name: MailText) -> MailText {
-    name.bytes.last == UInt8(ascii: ".") ? MailText(name.bytes.dropLast()) : name
+  /// Whether a byte, in lower case, can be part of a host name.
+  private static func isHostByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x30...0x39, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x80...0xFF: true
+    default: false
+    }
   }
 
   private static func isDigit(_ byte: UInt8?) -> Bool {

@@ -20,9 +20,12 @@ public struct HeaderField: Sendable, Equatable {
     MailText(rawValue.bytes.drop { $0 == 0x20 || $0 == 0x09 })
   }
 
-  /// Whether the field has that name, ASCII case folded.
+  /// Whether the field has that name, ASCII case folded, whatever white space stands before its
+  /// colon (RFC 5322 §4.5).
   public func isNamed(_ other: String) -> Bool {
-    name.bytes.count == other.utf8.count
+    let count = other.utf8.count
+    return name.bytes.count >= count
       && zip(name.bytes, other.utf8).allSatisfy { $0.asciiLowercased == $1.asciiLowercased }
+      && name.bytes[count...].allSatisfy { $0 == 0x20 || $0 == 0x09 }
   }
 }

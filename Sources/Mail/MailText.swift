@@ -23,6 +23,18 @@ public struct MailText: Codable, Sendable, Hashable {
   public var lowercased: MailText {
     MailText(bytes.map(\.asciiLowercased))
   }
+
+  /// The name by which a domain is compared and looked up: in lower case, and without the final dot
+  /// that MTAs accept though an address must have none (RFC 5321 §2.3.5).
+  public var domainKey: MailText { withoutFinalDots.lowercased }
+
+  /// Without dots at the end, unless it is nothing but dots.
+  var withoutFinalDots: MailText {
+    guard bytes.last == UInt8(ascii: "."),
+      let end = bytes.lastIndex(where: { $0 != UInt8(ascii: ".") })
+    else { return self }
+    return MailText(bytes[...end])
+  }
 }
 
 extension UInt8 {

@@ -9,7 +9,7 @@
 public struct Mailbox: Sendable {
   /// The local part without quotes and backslashes; empty for the null reverse-path.
   public let localPart: MailText
-  /// The domain as written, an address literal with its brackets, or nil where there is none.
+  /// The domain, an address literal with its brackets, or nil where there is none.
   public let domain: MailText?
 
   /// The mailbox of a local part without quotes, and a domain.
@@ -21,7 +21,8 @@ public struct Mailbox: Sendable {
   /// The mailbox that an argument of MAIL or RCPT names, with or without angle brackets.
   ///
   /// A source route is dropped (RFC 5321 §4.1.2 tells servers to ignore it), a quoted local part
-  /// is unquoted, and the domain is what follows the last `@`.
+  /// is unquoted, and the domain is what follows the last `@`, without a final dot: MTAs accept it,
+  /// and `<ann@example.org.>` must not be another sender than `<ann@example.org>`.
   public init(envelope: MailText) {
     var path = envelope.bytes[...]
     if path.first == Self.less, path.last == Self.greater, path.count >= 2 {
@@ -35,7 +36,7 @@ public struct Mailbox: Sendable {
       }
       let domain = rest.dropFirst()
       if rest.first == Self.at, !domain.isEmpty, !domain.contains(Self.at) {
-        self.init(localPart: local, domain: MailText(domain))
+        self.init(localPart: local, domain: MailText(domain).withoutFinalDots)
         return
       }
     }
@@ -47,7 +48,7 @@ public struct Mailbox: Sendable {
     if domain.isEmpty {
       self.init(localPart: MailText(path), domain: nil)
     } else {
-      self.init(localPart: MailText(path[..<at]), domain: MailText(domain))
+      self.init(localPart: MailText(path[..<at]), domain: MailText(domain).withoutFinalDots)
     }
   }
 

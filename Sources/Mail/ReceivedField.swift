@@ -14,6 +14,15 @@ public struct ReceivedField: Sendable, Equatable {
   /// The client's address, without brackets and without `IPv6:`.
   public let address: MailText
 
+  /// How the message was sent, as `ESMTPSA`: what follows `with`; nil where the field has none.
+  public private(set) var protocolName: MailText?
+
+  /// Whether the client authenticated: a user who submitted the message (RFC 3848, RFC 6531 §4.3).
+  public var isSubmission: Bool {
+    guard let name = protocolName?.lowercased else { return false }
+    return ["esmtpa", "esmtpsa", "utf8smtpa", "utf8smtpsa"].contains(name)
+  }
+
   /// The longest field that is read, in bytes.
   public static let maximumLength = 16_384
 
@@ -30,6 +39,7 @@ public struct ReceivedField: Sendable, Equatable {
     for comment in comments {
       guard let client = Self.client(in: comment, word, isAddress) else { continue }
       self = client
+      protocolName = Self.protocolName(&field)
       return
     }
     // `from [192.0.2.1] (helo=name)`: what Exim writes without a name.
@@ -37,6 +47,41 @@ public struct ReceivedField: Sendable, Equatable {
       let hello = comments.lazy.compactMap({ Self.eximHello($0) }).first
     else { return nil }
     self.init(hello: hello, name: nil, address: address)
+    protocolName = Self.protocolName(&field)
+  }
+
+  /// Whether the value of a field is that of a hop within one host, and so names no client: `by
+  /// relay (Postfix, from userid 1000)`, `(qmail 1 invoked by uid 1000)`.
+  public static func isWithinHost(_ value: MailText) -> Bool {
+    guard value.bytes.count <= maximumLength else { return false }
+    var field = StructuredField(value)
+    guard let comments = field.skipSpace() else { return false }
+    if field.word(until: [semicolon]).lowercased == "by" { return true }
+    guard field.isAtEnd || field.next == semicolon, comments.count == 1 else { return false }
+    let words = comments[0].bytes.split(separator: 0x20)
+    return words.count > 2 && words[0].elementsEqual("qmail".utf8)
+      && words[2].elementsEqual("invoked".utf8)
+  }
+
+  private static let semicolon = UInt8(ascii: ";")
+
+  /// The protocol after `by HOST` and perhaps `via LINK` (RFC 5321 §4.4), so nothing that the client
+  /// said before.
+  private static func protocolName(_ field: inout StructuredField) -> MailText? {
+    for clause: MailText in ["by", "via", "with"] {
+      var ahead = field
+      guard ahead.skipSpace() != nil, ahead.word(until: [semicolon]).lowercased == clause,
+        ahead.skipSpace() != nil
+      else {
+        if clause == "by" { return nil }
+        continue
+      }
+      let value = ahead.word(until: [semicolon])
+      guard !value.isEmpty else { return nil }
+      if clause == "with" { return value }
+      field = ahead
+    }
+    return nil
   }
 
   private init(hello: MailText?, name: MailText?, address: MailText) {

@@ -58,6 +58,9 @@ package protocol PolicyModule: Sendable {
   /// Brings up to date what the module knows of the outside: files and DNS. Called about once a
   /// second, on a thread of its own where it may block until `deadline`.
   func refresh(by deadline: Deadline)
+  /// Takes over what the module of the configuration before knows of the outside, so that a reload
+  /// forgets nothing that only DNS could tell again. Called before the first session is made.
+  func takeOver(from old: Self)
   /// What is wrong with that at the moment, a sentence each, for `bmsd status`.
   var standingFaults: [String] { get }
   /// Called once for each connection, on any thread.
@@ -78,6 +81,7 @@ extension PolicyModule {
   package var warnings: [SetupError] { [] }
   package var standingFaults: [String] { [] }
   package func refresh(by deadline: Deadline) {}
+  package func takeOver(from old: Self) {}
   package var idleStages: Set<Stage> { [] }
   package static var reasons: [String: String] { [:] }
   package static var remedy: Remedy { .allow }

@@ -37,7 +37,9 @@ package final class ConfiguredModule: Sendable {
   package let warnings: [SetupError]
   let makeSession: @Sendable () -> any PolicySession
   let refresh: @Sendable (Deadline) -> Void
+  let takeOver: @Sendable (ConfiguredModule) -> Void
   let standingFaults: @Sendable () -> [String]
+  private let module: any PolicyModule
 
   init<M: PolicyModule>(
     _ type: M.Type, index: Int, _ configuration: Configuration, _ services: Services
@@ -64,7 +66,9 @@ package final class ConfiguredModule: Sendable {
     isPresent = configuration.settings(M.Options.self).isPresent
     warnings = module.warnings
     makeSession = { module.makeSession() }
+    self.module = module
     refresh = { module.refresh(by: $0) }
+    takeOver = { if let old = $0.module as? M { module.takeOver(from: old) } }
     standingFaults = { module.standingFaults }
   }
 
@@ -171,6 +175,15 @@ package final class PolicyPipeline: Sendable {
   /// Brings up to date what modules know of the outside; may block until `deadline`.
   package func refresh(by deadline: Deadline) {
     for module in modules where !deadline.isOver { module.refresh(deadline) }
+  }
+
+  /// Takes over what the modules of the pipeline before know of the outside.
+  package func takeOver(from old: PolicyPipeline) {
+    for module in modules {
+      if let before = old.modules.first(where: { $0.name == module.name }) {
+        module.takeOver(before)
+      }
+    }
   }
 
   /// What is wrong with that at the moment.

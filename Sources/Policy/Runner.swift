@@ -131,6 +131,7 @@ package final class Runner {
     t.deadline = clock.deadline(at: stage)
     t.running = module
     t.note = nil
+    t.observed = []
     let began = pipeline.services.time.monotonic
     let verdict: Verdict
     do {
@@ -143,10 +144,28 @@ package final class Runner {
     let duration = pipeline.services.time.monotonic - began
     t.running = nil
     if clock.spend(duration, at: stage) { DecisionLog(self).overran(module, stage, duration, t) }
-    return Decision(
+    let decision = Decision(
       module: module.name, stage: stage, mode: module.mode, verdict: verdict,
       effect: .enforced, recipient: nil, note: t.note, duration: duration,
       place: verdict.reason?.option.flatMap(place))
+    for verdict in t.observed { keep(observed: verdict, like: decision, t) }
+    return decision
+  }
+
+  /// Records a verdict that the module does not give.
+  private func keep(observed verdict: Verdict, like decision: Decision, _ t: Transaction) {
+    var decision = decision
+    decision.verdict = verdict
+    decision.effect = .observed
+    decision.note = nil
+    decision.duration = .zero
+    decision.place = verdict.reason?.option.flatMap(place)
+    DecisionLog(self).decided(decision, nil, t)
+    if decision.stage >= .sender {
+      message?.keep(decision)
+    } else if openingDecisions.count < TransactionRecord.maximumDecisions {
+      openingDecisions.append(decision)
+    }
   }
 
   /// Where an option stands now; a reload may move it.

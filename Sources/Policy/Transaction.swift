@@ -90,6 +90,8 @@ package final class Transaction {
   /// Why the original must be kept before anything is changed.
   var keepsakes: [(original: KeptOriginal, module: ConfiguredModule)] = []
   var note: String?
+  /// What the running module would have decided, but for an exception that says to record only.
+  var observed: [Verdict] = []
   /// The module that is running; its mode decides whether demerits count.
   var running: ConfiguredModule?
 
@@ -199,6 +201,10 @@ package final class Transaction {
     return running.isProtective || recipients.isEmpty
       || !recipients.allSatisfy { connection.alwaysAccept.contains($0.mailbox) }
   }
+
+  /// Records a verdict that the running module does not give, because the administrator wants to see
+  /// first what it would do to this sender.
+  package func observe(_ verdict: Verdict) { observed.append(verdict) }
 
   /// Leaves a word on why the running module proceeds: `internal client`. For the trail and
   /// `bmsd try`, not for the log.

@@ -7,6 +7,7 @@ internal import Configuration
 internal import DNS
 internal import Environment
 internal import Glibc
+internal import Mail
 
 /// Who answers a command, and for how long it may take.
 struct ChosenResolver {
@@ -55,9 +56,12 @@ struct ResolverChoice: ParsableArguments {
       options.servers = server.compactMap { NameServer($0) }
       return try UnboundResolver(options, time: SystemTime(), random: SystemRandom())
     } catch let faults as ZoneFaults {
-      for fault in faults.faults {
-        Terminal.error("\(zone ?? ""):\(fault.line): \(fault.message)")
+      let maximum = 20
+      for fault in faults.faults.prefix(maximum) {
+        Terminal.error("\(zone ?? ""):\(fault.line): \(MailText(fault.message))")
       }
+      let more = faults.faults.count - maximum
+      if more > 0 { Terminal.error("\(zone ?? ""): and \(more) more bad lines") }
       throw ExitCode(EX_DATAERR)
     } catch {
       let what = zone.map { "\($0): \(error)" } ?? "\(error)"
@@ -82,7 +86,8 @@ struct ResolverChoice: ParsableArguments {
     let configuration = Configuration.load(
       path: config.path, sections: BMSDaemon.sections, coming: BMSDaemon.comingSections,
       read: { try SystemFiles().read($0) })
-    let faults = configuration.faults.filter { $0.line == nil } + configuration.dnsFaults
+    let faults =
+      configuration.faults.filter { $0.line == nil } + configuration.dnsFaults(SystemFiles())
     for fault in faults where fault.severity == .error { Terminal.error(fault.description) }
     guard !faults.contains(where: { $0.severity == .error }) else { throw ExitCode(EX_CONFIG) }
     let settings = configuration.settings(DNSOptions.self)

@@ -68,6 +68,10 @@ struct AccessMapTests {
       ("198.51.100.1", nil, "198.51.100.1"), ("2001:db8:1::1", nil, "ipv6:2001:db8:1"),
       ("192.0.3.1", "a.b.spam.example", "spam.example"),
       ("192.0.3.1", "a.dotted.example", ".dotted.example"), ("192.0.3.1", "dotted.example", nil),
+      ("::ffff:192.0.2.9", nil, "192.0.2"), ("2001:db8:2::1", nil, "ipv6:2001:db8:2::1"),
+      ("2001:DB8:3::1", nil, "ipv6:2001:db8:3:0:0:0:0:1"),
+      ("2001:db8:4::9", nil, "ipv6:2001:db8:4:0:0"),
+      ("2001:db8:5:6::9", nil, nil), ("192.0.3.1", "A.spam.example.", "spam.example"),
     ] as [(String, MailText?, MailText?)])
   func clients(_ address: String, _ name: MailText?, _ key: MailText?) throws {
     let map = try map(
@@ -77,6 +81,10 @@ struct AccessMapTests {
       Connect:IPv6:2001:db8:1 REJECT
       Connect:spam.example REJECT
       Connect:.dotted.example REJECT
+      Connect:IPv6:2001:db8:2::1 REJECT
+      Connect:IPv6:2001:db8:3:0:0:0:0:1 REJECT
+      Connect:IPv6:2001:db8:4:0:0 REJECT
+      Connect:IPv6:2001:db8:5:0 REJECT
       """)
     let hit = map.client(address: address, name: name)
     #expect(hit?.key == key.map { MailText(Array("connect:".utf8) + $0.bytes) })
@@ -95,6 +103,40 @@ struct AccessMapTests {
     #expect(map.mailbox("From", Mailbox(envelope: path))?.key == key)
   }
 
+  @Test("entries without a tag are for clients and senders")
+  func untagged() throws {
+    let map = try map(
+      "x.org REJECT\n203.0.113 REJECT\nIPv6:2001:db8 REJECT\nann@y.org REJECT\nFrom:x.org OK\n")
+    #expect(map.client(address: "192.0.2.1", name: "mail.x.org")?.key == "x.org")
+    #expect(map.client(address: "203.0.113.7", name: nil)?.key == "203.0.113")
+    #expect(map.client(address: "2001:db8::1", name: nil)?.key == "ipv6:2001:db8")
+    #expect(map.mailbox("From", Mailbox(envelope: "<ann@y.org>"))?.key == "ann@y.org")
+    // With the tag comes first.
+    #expect(map.mailbox("From", Mailbox(envelope: "<bob@x.org>"))?.key == "from:x.org")
+    #expect(map.mailbox("To", Mailbox(envelope: "<ann@y.org>")) == nil)
+  }
+
+  @Test("words that are none are said with their line")
+  func unknownWords() throws {
+    let map = try map(
+      """
+      SPF-Fail:a.example ERROR:"999 bad"
+      SPF-Fail:b.example ERROR:"550 4.7.1 x"
+      HELO-None: PERHAPS
+      From:c.example WHENEVER
+      TLS_Srv:d.example VERIFY:112
+      e.example FRIEND
+      SPF-Pass:f.example BAN
+      """)
+    #expect(
+      map.faults.map { $0.prefix(10) } == ["/access:1:", "/access:2:", "/access:3:", "/access:4:"])
+    #expect(
+      map.faults.first
+        == #"/access:1: "ERROR:"999 bad"" is no word of the access map: it counts as REJECT"#)
+    #expect(map.firstPlace(of: "BAN") == "/access:7")
+    #expect(map.firstPlace(of: "CBV") == nil)
+  }
+
   @Test(
     "what entries say",
     arguments: [
@@ -103,6 +145,7 @@ struct AccessMapTests {
       ("WILDCARD", .unknown("WILDCARD")), ("", .unknown("")), ("OBSERVE", .observe),
       ("DISCARD", .discard), ("TEMPFAIL", .tempfail), ("BAN", .ban), ("600 no", .unknown("600 no")),
       ("ERROR:\"550 4.7.1 no\"", .unknown("ERROR:\"550 4.7.1 no\"")),
+      ("ERROR:\"999 no\"", .unknown("ERROR:\"999 no\"")), ("ERROR:250 x", .unknown("ERROR:250 x")),
     ] as [(MailText, AccessValue)])
   func values(_ text: MailText, _ value: AccessValue) {
     #expect(AccessValue(text) == value)

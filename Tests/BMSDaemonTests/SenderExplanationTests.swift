@@ -13,6 +13,7 @@ import Testing
 struct SenderExplanationTests {
   static let zone = """
     fail.example TXT "v=spf1 -all"
+    observed.example TXT "v=spf1 -all"
     softfail.example TXT "v=spf1 ~all"
     neutral.example TXT "v=spf1 ?all"
     pass.example TXT "v=spf1 ip4:192.0.2.1 -all"
@@ -24,8 +25,9 @@ struct SenderExplanationTests {
   static let map = """
     SPF-Pass:pass.example REJECT
     SPF-None:named.example REJECT
+    SPF-Fail:observed.example OBSERVE
     From:drop.example DISCARD
-    From:good.example OK
+    From:good.example WHITELIST
     From:bad.example REJECT
     SMTP-Auth:example.com REJECT
     """
@@ -92,7 +94,7 @@ struct SenderExplanationTests {
         + "passes (ann@nothing.example from 192.0.2.1)."
     ),
     ("bad.example", "", "The access map refuses it: from:bad.example REJECT."),
-    ("good.example", "", "The access map lets it in: from:good.example OK."),
+    ("good.example", "", "The access map lets it in: from:good.example WHITELIST."),
     ("drop.example", "", "The access map drops it: from:drop.example DISCARD."),
   ]
 
@@ -111,11 +113,17 @@ struct SenderExplanationTests {
     )
   }
 
+  @Test func whatTheMapOnlyObserves() throws {
+    let text = try explain(from("observed.example"))
+    #expect(
+      text.contains("would have refused it, but an entry OBSERVE has it recorded only"), "\(text)")
+  }
+
   @Test func whatTheMapSaysOfSendersWithoutARecord() throws {
     #expect(
-      try explain(from("named.example", "192.0.2.9")).contains(
-        "    The sender's domain has no SPF record, and the access map refuses it "
-          + "(ann@named.example from 192.0.2.9, spf-none:named.example REJECT).\n"))
+      try explain(from("named.example", "192.0.2.8")).contains(
+        "    The sender has nothing to show: no PTR name of its own, no SPF record, no HELO name "
+          + "that SPF passes (ann@named.example from 192.0.2.8, spf-none:named.example REJECT).\n"))
     let text = try explain(from("fail.example", "192.0.2.1"), "trusted_forwarder = pass.example")
     #expect(
       text.contains(

@@ -4,6 +4,7 @@
 @testable import BMSDaemon
 import Environment
 import Configuration
+import DNS
 import Policy
 import TestSupport
 import Testing
@@ -62,6 +63,52 @@ import Testing
         "/etc/mail/bms.conf:3: faulty.file: No such file or directory"
       ])
     #expect(setup.pipeline == nil)
+  }
+
+  @Test(
+    "a trust anchor that is none",
+    arguments: [
+      ("dnssec = validate", ["2: dns.dnssec: the trust anchor /usr/share/dns/root.key: No such"]),
+      (
+        "dnssec = validate\ntrust_anchor = /empty",
+        ["3: dns.trust_anchor: the trust anchor /empty: it has no DS and no DNSKEY record"]
+      ),
+      ("dnssec = validate\ntrust_anchor = /key", []), ("trust_anchor = /nowhere", []),
+    ] as [(String, [String])])
+  func trustAnchors(_ options: String, _ expected: [String]) {
+    let setup = Self.setup(
+      "[dns]\n\(options)\n", files: ["/empty": "\n", "/key": ". IN DS 20326 8 2 E06D\n"])
+    let said = setup.faults.map { $0.description.replacing("/etc/mail/bms.conf:", with: "") }
+    #expect(said.count == expected.count)
+    #expect(zip(said, expected).allSatisfy { $0.hasPrefix($1) }, "\(said)")
+    #expect((setup.pipeline == nil) == !expected.isEmpty)
+  }
+
+  @Test("no question waits longer than a message may")
+  func dnsTimeouts() {
+    let settings = Configuration(
+      text: "[dns]\ntimeout = 20s\ndeadline = 3s\n", sections: [DNSOptions.self]
+    ).settings(DNSOptions.self)
+    #expect(UnboundOptions(settings).timeout == .seconds(3))
+  }
+
+  @Test(
+    "words of the access map that need more",
+    arguments: [
+      ("SPF-Fail: BAN", "", "/access:1: BAN only refuses"),
+      ("SPF-Fail: BAN", "[banned_ips]\nmode = observe\n", "/access:1: BAN only refuses"),
+      ("SPF-Fail: OK\nSPF-None: DSN", "", "DSN at /access:2) are only greylisted"),
+      ("SPF-Fail: MAYBE", "", "/access:1: \"MAYBE\" is no word"),
+      (
+        "", "[store]\n[greylist]\nmode = enforce\n",
+        "(CBV, DSN: softfail, no credentials) are only greylisted until bmsd can call back"
+      ),
+    ])
+  func wordsOfTheMap(_ map: String, _ more: String, _ sentence: String) {
+    let setup = Self.setup(
+      "[spf]\nmode = enforce\naccess_file = /access\n\(more)", files: ["/access": map + "\n"])
+    let said = setup.faults.filter { $0.severity == .warning }.map(\.description)
+    #expect(said.contains { $0.contains(sentence) }, "\(setup.faults)")
   }
 
   @Test func modulesThatAreOffAreProvedToo() {

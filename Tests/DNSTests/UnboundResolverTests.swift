@@ -171,6 +171,17 @@ import Testing
     #expect(try world.ask("example.com", .ns).names.count == 1)
   }
 
+  @Test(
+    "dead servers cost one wait, whatever time a message has left",
+    arguments: [(200, 200), (200, 150), (200, 110), (200, 60)])
+  func deadServersAndShortDeadlines(_ timeout: Int, _ limit: Int) throws {
+    let world = try World(timeout: .milliseconds(timeout), time: SteppedTime())
+    world.server.setMute(true)
+    _ = try world.ask("example.com", .txt, within: .milliseconds(limit))
+    // Less than half of the time tells nothing.
+    #expect(world.resolver.isDown == (2 * limit >= timeout))
+  }
+
   @Test func whoAsksTheSameWaitsForOneAnswer() throws {
     let world = try World()
     world.server.meet(try Self.name("mail.example.com"), with: .held)
@@ -262,7 +273,9 @@ import Testing
   @Test(
     arguments: [
       ("192.0.2.1", "192.0.2.1@53"), ("192.0.2.1@5353", "192.0.2.1@5353"), ("::1@54", "::1@54"),
-      ("localhost", nil), ("192.0.2.1@", nil), ("192.0.2.1@0", nil), ("192.0.2.1@65536", nil),
+      ("localhost", "127.0.0.1@53"), ("Localhost@5353", "127.0.0.1@5353"),
+      ("localhost.example", nil), ("ns.example", nil), ("192.0.2.1@", nil), ("192.0.2.1@0", nil),
+      ("192.0.2.1@65536", nil),
       ("192.0.2.1@+1", nil), ("", nil), ("@53", nil),
     ])
   func readsServers(_ text: String, _ shown: String?) {

@@ -168,6 +168,9 @@ struct AuthenticationResultsTests {
       ("mx.example.org(c); none", true), ("other; spf=pass smtp.helo=mx.example.org", false),
       ("xmx.example.org; none", false), ("mx.example.org.evil; none", false),
       ("other (mx.example.org); none", false),
+      ("mx.example.org/1; spf=pass", true), ("mx.example.org=; spf=pass", true),
+      ("mx.example.org@x; spf=pass", true), ("mx.example.org./; spf=pass", true),
+      ("mx.example.org-2; spf=pass", false), ("mx.example.org.example; spf=pass", false),
       // Not readable, so that somebody may read it so.
       ("(open mx.example.org; spf=pass", true), ("other mx.example.org; spf=pass", true),
       (#""mx.example.org; spf=pass"#, true), ("(open other; mx.example.org", false),

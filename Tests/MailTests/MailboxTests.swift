@@ -80,4 +80,17 @@ import Testing
       _ = mailbox.description
     }
   }
+
+  @Test(
+    "a final dot of the domain is none of its name",
+    arguments: [
+      ("<ann@example.org.>", "ann@example.org"), ("<ann@example.org..>", "ann@example.org"),
+      ("<\"a b\"@example.org.>", "\"a b\"@example.org"), ("<ann@.>", "ann@."),
+      ("<ann.@example.org>", "\"ann.\"@example.org"),
+    ] as [(MailText, MailText)])
+  func finalDots(_ path: MailText, _ address: MailText) {
+    let mailbox = Mailbox(envelope: path)
+    #expect(mailbox.address == address)
+    #expect(Mailbox(envelope: mailbox.address) == mailbox)
+  }
 }

@@ -90,4 +90,38 @@ struct ReceivedFieldTests {
       #expect(field?.address.isEmpty != true)
     }
   }
+
+  @Test(
+    "mail that our users submit",
+    arguments: [
+      ("from x (mx.example.com [192.0.2.1]) by relay (Postfix) with ESMTPSA id 1", true),
+      ("from x (mx.example.com [192.0.2.1]) (using TLSv1.3) by relay with esmtpa id 1", true),
+      (
+        "from x (mx.example.com [192.0.2.1])\r\n\t(authenticated bits=0)\r\n\tby relay (8.17) with UTF8SMTPSA id 1",
+        true
+      ),
+      ("from [192.0.2.1] (helo=x) by relay via TCP with UTF8SMTPA (Exim) id 1", true),
+      ("from x (mx.example.com [192.0.2.1]) by relay with ESMTPS id 1", false),
+      ("from x (mx.example.com [192.0.2.1]) by relay id 1; with ESMTPA", false),
+      ("from x (mx.example.com [192.0.2.1]) with ESMTPA by relay with ESMTP id 1", false),
+      ("from x (mx.example.com [192.0.2.1] with ESMTPA) by relay with ESMTP id 1", false),
+      ("from x (mx.example.com [192.0.2.1])", false),
+    ] as [(MailText, Bool)])
+  func submissions(_ value: MailText, _ isSubmission: Bool) throws {
+    let field = try #require(ReceivedField(parsing: value, isAddress: Self.isAddress))
+    #expect(field.isSubmission == isSubmission)
+  }
+
+  @Test(
+    "hops within one host",
+    arguments: [
+      ("by relay (Postfix, from userid 1000) id 1; date", true),
+      ("(qmail 4242 invoked by uid 1000); 21 Nov 2026", true),
+      ("(qmail 4242 invoked from network); 21 Nov 2026", true),
+      ("from x (x [192.0.2.1]) by relay", false), ("(qmail 1 invoked by x) from y", false),
+      ("(a remark); date", false), ("", false), ("bystander", false),
+    ] as [(MailText, Bool)])
+  func withinHost(_ value: MailText, _ isWithin: Bool) {
+    #expect(ReceivedField.isWithinHost(value) == isWithin)
+  }
 }

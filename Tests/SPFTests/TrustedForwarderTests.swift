@@ -88,7 +88,13 @@ import Testing
     let world = try SPFWorld(Self.zone + "\nslow.example TIMEOUT")
     let forwarders = try Self.forwarders(["slow.example", "list.example"], world)
     #expect(forwarders.statuses.map(\.failure) == ["timeout for slow.example TXT", nil])
-    #expect(forwarders.timeUntilDue == .seconds(300))
+    #expect(forwarders.unknown.map { "\($0)" } == "slow.example")
+    // Asked again soon, then ever later.
+    for seconds in [5, 10, 20, 40, 80] {
+      #expect(forwarders.timeUntilDue == .seconds(seconds))
+      world.time.advance(by: .seconds(seconds))
+      forwarders.refresh(by: world.deadline())
+    }
     let asked = world.resolver.asked.count
     forwarders.refresh(by: world.deadline())
     #expect(world.resolver.asked.count == asked)

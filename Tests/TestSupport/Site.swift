@@ -33,13 +33,14 @@ package final class Site: Sendable {
   /// A site of the configuration `text`, named `bms.conf`, with the real order of policy unless a
   /// test brings its own; `files` are the only ones there are for options that name some, and `zone` is all of DNS.
   ///
-  /// `adjust` has the last word on the services.
+  /// `adjust` has the last word on the services. Without `isRefreshed` modules know nothing of the
+  /// outside yet, as in the first moment of a daemon.
   ///
   /// - Throws: `Faults` where the file is not usable, `SetupFaults` where a module is not.
   package init(
     _ text: String = "", modules: [any PolicyModule.Type] = BMSDaemon.pipeline,
     files: [String: String] = [:], zone: String = "", level: LogOptions.Level = .debug,
-    services adjust: (inout Services) throws -> Void = { _ in }
+    isRefreshed: Bool = true, services adjust: (inout Services) throws -> Void = { _ in }
   ) throws {
     let source = FakeFiles(files)
     let configuration = Configuration(
@@ -63,7 +64,7 @@ package final class Site: Sendable {
     try adjust(&services)
     self.configuration = configuration
     pipeline = try PolicyPipeline(modules, configuration, services)
-    pipeline.refresh(by: Deadline(.seconds(20), time))
+    if isRefreshed { pipeline.refresh(by: Deadline(.seconds(20), time)) }
   }
 
   private static func sections(of modules: [any PolicyModule.Type]) -> [any Section.Type] {

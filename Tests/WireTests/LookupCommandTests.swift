@@ -123,7 +123,7 @@ import Testing
       ["spf", "check", "--ip", "x", "--from", "a@b.example"],
       ["spf", "check", "--ip", "192.0.2.1"],
       ["dns", "lookup", "SPF", "example.com"], ["dns", "lookup", "A", "a..b"],
-      ["dns", "lookup", "A", "a.b", "--server", "localhost"],
+      ["dns", "lookup", "A", "a.b", "--server", "ns.example"],
       [
         "spf", "check", "--ip", "192.0.2.1", "--from", "a@b.example", "--explain", "--engine",
         "libspf2",
@@ -139,6 +139,13 @@ import Testing
     let bad = try Self.runWithZone(["dns", "lookup", "A", "a.example"], zone: "x\ny A z\n")
     #expect(bad.status == EX_DATAERR)
     #expect(bad.errors == "zone:1: the type is missing\nzone:2: 'z' is no IPv4 address\n")
+    let hostile = try Self.runWithZone(
+      ["dns", "lookup", "A", "a.example"],
+      zone: String(repeating: "y A \u{1B}[2J\u{202E}\n", count: 25))
+    #expect(hostile.status == EX_DATAERR)
+    #expect(!hostile.errors.contains { $0 == "\u{1B}" || $0 == "\u{202E}" })
+    #expect(hostile.errors.split(separator: "\n").count == 21)
+    #expect(hostile.errors.hasSuffix("zone: and 5 more bad lines\n"))
     let missing = try Self.run(["dns", "lookup", "A", "a.example", "--zone", "/no/such/zone"])
     #expect(missing.status == EX_NOINPUT)
     #expect(missing.errors == "bmsd: /no/such/zone: No such file or directory\n")

@@ -95,6 +95,34 @@ extension WireTests {
       return try mail.play(on: &target).exchanges.compactMap(\.answer.reply).last
     }
 
+    @Test("a reload keeps what is known of trusted forwarders, though DNS is silent now")
+    func forwardersOutliveAReload() throws {
+      let dns = try LoopbackDNSServer(
+        """
+        forwarder.example TXT "v=spf1 ip4:192.0.2.1 -all"
+        fail.example TXT "v=spf1 -all"
+        """)
+      defer { dns.stop() }
+      var setup = BMSDProcess.Setup()
+      setup.sections = """
+        [dns]
+        servers = \(dns.server)
+        timeout = 1s
+        deadline = 2s
+        [spf]
+        mode = enforce
+        trusted_forwarder = forwarder.example
+        """
+      let bmsd = try BMSDProcess(setup)
+      // Deferred at most until it is known.
+      while let said = try reply(bmsd) { try #require(said.hasPrefix("451 4.4.3 "), "\(said)") }
+      dns.setMute(true)
+      bmsd.signal(SIGHUP)
+      try bmsd.line("<5>reloaded")
+      #expect(try reply(bmsd) == nil)
+      #expect(try bmsd.stop() == 0)
+    }
+
     // MARK: DNSSEC
 
     /// Signs a zone of `example.com` with keys of its own; a record is changed behind its back.
@@ -171,10 +199,10 @@ extension WireTests {
         "dns", "lookup", "--config", path, "A", "a.example",
       ])
       #expect(missing.status == 78)
-      try Data("[dns]\nservers = localhost\n".utf8).write(to: URL(filePath: path))
+      try Data("[dns]\nservers = ns.example\n".utf8).write(to: URL(filePath: path))
       let wrong = try LookupCommandTests.run(["dns", "lookup", "--config", path, "A", "a.example"])
       #expect(wrong.status == 78)
-      #expect(wrong.errors.contains("\"localhost\" is no server"), "\(wrong.errors)")
+      #expect(wrong.errors.contains("\"ns.example\" is no server"), "\(wrong.errors)")
     }
   }
 }

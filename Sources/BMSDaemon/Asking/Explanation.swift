@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+internal import Configuration
 internal import Mail
 internal import Policies
 package import Policy
@@ -206,6 +207,8 @@ extension TrailDecision {
       }
     let why =
       switch Decision.Effect(rawValue: effect) {
+      case .observed where mode == Mode.enforce.rawValue:
+        "but an entry OBSERVE has it recorded only"
       case .observed: "but [\(module)] mode is observe"
       case .onlyTo: "but [\(module)] only_to names other recipients"
       case .alwaysAccept: "but its recipients are in [network] always_accept"

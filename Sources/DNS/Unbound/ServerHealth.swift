@@ -29,7 +29,7 @@ struct ServerHealth: Sendable {
   /// Whether nothing was answered since a question was asked.
   func isSilent(since began: Duration) -> Bool { lastAnswer.map { $0 < began } ?? true }
 
-  /// A question has waited its full time.
+  /// A question has waited its full time, or half of it and there was no more.
   mutating func timedOut(asked began: Duration, at now: Duration) {
     guard isSilent(since: began), nextProbe == nil else { return }
     nextProbe = now + Self.pause

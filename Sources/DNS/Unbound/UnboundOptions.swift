@@ -30,10 +30,14 @@ package struct NameServer: Sendable, Hashable {
     self.port = port
   }
 
-  /// The server that `text` names; nil for a host name, and for a port that is none.
+  /// The server that `text` names; nil for a host name but `localhost`, which is 127.0.0.1, and for a
+  /// port that is none.
   package init?(_ text: some StringProtocol) {
     let parts = text.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
-    guard let first = parts.first, let address = IPAddress(first) else { return nil }
+    guard let first = parts.first,
+      let address = first.lowercased() == "localhost"
+        ? IPAddress(v4: 0x7F00_0001) : IPAddress(first)
+    else { return nil }
     guard parts.count > 1, let last = parts.last else {
       self.init(address)
       return

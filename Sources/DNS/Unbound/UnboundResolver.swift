@@ -115,20 +115,22 @@ private final class Core: Sendable {
     _ waiter: Waiter, for question: Question, since began: Duration, by deadline: Deadline
   ) -> Response {
     let left = deadline.remaining
-    let isFull = left >= options.timeout
-    if isFull {
-      if let response = waiter.wait(options.timeout / 2) { return response }
+    let limit = min(left, options.timeout)
+    // Servers that kept silent for so long are judged by it; less may be no fault of theirs.
+    let tells = limit >= options.timeout / 2
+    if tells {
+      if let response = waiter.wait(limit / 2) { return response }
       probe(since: began)
     }
-    let rest = isFull ? options.timeout - options.timeout / 2 : left
+    let rest = tells ? limit - limit / 2 : limit
     if let response = waiter.wait(rest) { return response }
     let now = time.monotonic
     return state.withLock { state in
       // The answer may have come between the end of the wait and here.
       if let response = waiter.response { return response }
       state.queries[question]?.waiters.removeAll { $0 === waiter }
-      if isFull { state.health.timedOut(asked: began, at: now) }
-      return Response(.temporary(isFull ? .timeout : .deadline))
+      if tells { state.health.timedOut(asked: began, at: now) }
+      return Response(.temporary(left >= options.timeout ? .timeout : .deadline))
     }
   }
 

@@ -22,14 +22,17 @@ package struct AuthResults: PolicyModule {
       help: """
         Further names under which only hosts of ours write such fields, such as other mail \
         exchangers. Fields of these names are removed as forged, unless a trusted relay brings \
-        them. [network] authserv_id is always one of them.
+        them: then those stay that stand above the field of the hop where it came from outside. \
+        [network] authserv_id is always one of them.
         """)
 
     package init() {}
   }
 
   package static var needs: [any Fact.Type] { [ClientClassFact.self] }
-  package static var reads: [any Fact.Type] { [ReleasedFact.self, ResultsFact.self] }
+  package static var reads: [any Fact.Type] {
+    [OurNetworksFact.self, ReleasedFact.self, ResultsFact.self]
+  }
   package static var edits: Actions { [.addHeaders, .changeHeaders] }
   package static var yieldsToAccept: Bool { false }
   package static var canRefuse: Bool { false }
@@ -37,7 +40,7 @@ package struct AuthResults: PolicyModule {
   let hosts: Set<MailText>
 
   package init(_ settings: Settings<Options>, _ services: Services) throws(SetupError) {
-    hosts = Set(settings.hosts.items.map { MailText($0).lowercased })
+    hosts = Set(settings.hosts.items.map { MailText($0).domainKey })
   }
 
   package func makeSession() -> Session { Session(module: self) }
@@ -47,12 +50,16 @@ package struct AuthResults: PolicyModule {
     init(module: AuthResults) { self.module = module }
 
     package func header(_ field: HeaderField, _ t: Transaction) -> Verdict {
-      guard field.isNamed(AuthResults.fieldName) else { return .proceed }
+      let isTrace = field.isNamed("Received")
+      guard isTrace || field.isNamed(AuthResults.fieldName) else { return .proceed }
+      if isTrace, t[ClientClassFact.self]?.isTrusted != true { return .proceed }
       var seen = t[FieldsFact.self] ?? Fields()
-      seen.count += 1
-      if module.isForged(field.value, t) {
-        // Beyond that, the message is not what any mail program makes.
-        if seen.forged.count < AuthResults.maximumForged { seen.forged.append(seen.count) }
+      if isTrace {
+        seen.hops += 1
+        if seen.trace.count <= RelayTrace.maximumHops { seen.trace.append(field.rawValue) }
+      } else {
+        seen.count += 1
+        if module.isOurs(field.value, t) { seen.ours.append((seen.count, seen.hops)) }
       }
       t[FieldsFact.self] = seen
       return .proceed
@@ -64,12 +71,7 @@ package struct AuthResults: PolicyModule {
         t.note("released from the quarantine: fields stay as they are")
         return .proceed
       }
-      let forged = t[FieldsFact.self]?.forged ?? []
-      // From the last to the first: removing one must not shift the numbers of those still to go.
-      for occurrence in forged.reversed() {
-        t.add(.changeHeader(name: AuthResults.fieldName, occurrence: occurrence, value: nil))
-      }
-      if !forged.isEmpty { t.note("\(forged.count) forged fields removed") }
+      module.removeForged(t)
       guard let results = module.results(t) else { return .proceed }
       t.add(.insertHeader(index: 0, name: AuthResults.fieldName, value: results.value))
       return .proceed
@@ -77,21 +79,45 @@ package struct AuthResults: PolicyModule {
   }
 
   static let fieldName = "Authentication-Results"
-  /// The most forged fields that are removed.
-  static let maximumForged = 1000
+  /// The most forged fields that are removed: an MTA searches the whole header for each of them. No
+  /// mail program makes so many.
+  static let maximumForged = 5000
 
   /// The fields of that name in the message.
   private struct Fields: Sendable {
     var count = 0
-    /// Which of them are forged, counted from 1.
-    var forged: [Int] = []
+    /// Those in our name, counted from 1, and how many Received fields stand above each.
+    var ours: [(occurrence: Int, hops: Int)] = []
+    /// Received fields so far, and the values of the first ones: only for a trusted relay.
+    var hops = 0
+    var trace: [MailText] = []
   }
   private enum FieldsFact: Fact { typealias Value = Fields }
 
-  private func isForged(_ value: MailText, _ t: Transaction) -> Bool {
-    guard let client = t[ClientClassFact.self], !client.isTrusted else { return false }
+  private func removeForged(_ t: Transaction) {
+    guard let client = t[ClientClassFact.self], let fields = t[FieldsFact.self] else { return }
+    var forged = fields.ours
+    if client.isTrusted {
+      let networks = t[OurNetworksFact.self]
+      // What stands below the last hop of ours came from outside with the message.
+      let depth = RelayTrace(fields.trace).origin { networks?.contains($0) == true }.depth
+      forged.removeAll { $0.hops < depth }
+    }
+    guard !forged.isEmpty else { return }
+    // From the last to the first: removing one must not shift the numbers of those still to go.
+    for field in forged.prefix(Self.maximumForged).reversed() {
+      t.add(.changeHeader(name: Self.fieldName, occurrence: field.occurrence, value: nil))
+    }
+    let rest = forged.count - Self.maximumForged
+    t.note(
+      rest > 0
+        ? "\(Self.maximumForged) forged fields removed; \(rest) more stay"
+        : "\(forged.count) forged fields removed")
+  }
+
+  private func isOurs(_ value: MailText, _ t: Transaction) -> Bool {
     var names = hosts
-    if let own = client.authservID { names.insert(own.lowercased) }
+    if let own = t[ClientClassFact.self]?.authservID { names.insert(own.domainKey) }
     return AuthenticationResults.claims(names, in: value)
   }
 

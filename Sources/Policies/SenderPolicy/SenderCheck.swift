@@ -13,23 +13,29 @@ internal import SPF
 /// The judgement of one message's sender, step by step in the ancestor's order (its section 2.6.2).
 /// A step that comes to a verdict ends it.
 struct SenderCheck {
-  private let module: SenderPolicy
-  private let t: Transaction
-  private let client: SenderClient
-  private let sender: Mailbox
-  private let deadline: Deadline
-  private let query: SPFQuery
-  private var evaluation = SPFEvaluation(.none)
+  let module: SenderPolicy
+  let t: Transaction
+  let client: SenderClient
+  let sender: Mailbox
+  let deadline: Deadline
+  let query: SPFQuery
+  var evaluation = SPFEvaluation(.none)
   /// What policy goes by, and why.
-  private var result = SPFResult.none
-  private var basis = SenderAuthentication.Basis.official
-  private var helo: SPFResult?
-  private var reverseName: ClientClass.ReverseName
-  private var notes: [String] = []
+  var result = SPFResult.none
+  var basis = SenderAuthentication.Basis.official
+  var helo: SPFResult?
+  /// What a guessed record says of the HELO name; never mixed up with what SPF says of it.
+  var helloGuess: SPFResult?
+  var reverseName: ClientClass.ReverseName
+  /// What DNS did not answer and might have been a credential.
+  var unanswered: String?
+  /// A trusted forwarder that the client may belong to; nobody can tell at the moment.
+  var possibleForwarder: DomainName?
+  var notes: [String] = []
   /// For Authentication-Results, in the order in which they were found.
-  private var results: [AuthenticationResults.Entry] = []
+  var results: [AuthenticationResults.Entry] = []
 
-  private typealias Code = SenderPolicy.Code
+  typealias Code = SenderPolicy.Code
 
   init(
     _ module: SenderPolicy, _ t: Transaction, _ client: SenderClient, _ sender: Mailbox,
@@ -53,7 +59,7 @@ struct SenderCheck {
     return verdict
   }
 
-  private mutating func steps() -> Verdict {
+  mutating func steps() -> Verdict {
     checkReverseName()
     if let verdict = checkForwarder() { return verdict }
     evaluate()
@@ -66,8 +72,10 @@ struct SenderCheck {
 
   // MARK: evidence
 
-  private mutating func checkReverseName() {
-    let found = module.evaluator.name(of: client.ip, by: deadline)
+  mutating func checkReverseName() {
+    // Whoever owns the address says how long its names take: SPF must have time left.
+    let share = Deadline(deadline.remaining / 4, module.time)
+    let found = module.evaluator.name(of: client.ip, by: share)
     let address = AuthenticationResults.Property(
       "policy", "iprev", MailText(client.ip.description))
     if found.result == .pass, let name = found.name, let text = found.text {
@@ -75,6 +83,9 @@ struct SenderCheck {
       reverseName = Self.class(of: name, text, client, t.peer)
     } else if found.result != .temperror {
       reverseName = .absent
+    } else {
+      // The MTA's word that there is none may come from the same trouble.
+      if reverseName == .absent { unanswered = "the client's name" }
     }
     results.append(
       AuthenticationResults.Entry(
@@ -82,7 +93,7 @@ struct SenderCheck {
   }
 
   /// What the MTA has said of the same name was looked into at CONNECT.
-  private static func `class`(
+  static func `class`(
     of name: DomainName, _ text: String, _ client: SenderClient, _ peer: Peer
   ) -> ClientClass.ReverseName {
     if !client.isRelayed, client.reverseName != .absent,
@@ -93,18 +104,29 @@ struct SenderCheck {
     return DynamicName.looksDynamic(text, address: client.ip) ? .dynamic : .present
   }
 
-  private mutating func checkForwarder() -> Verdict? {
-    guard let forwarder = module.evaluator.forwarder(of: client, by: deadline) else { return nil }
+  mutating func checkForwarder() -> Verdict? {
+    let forwarder: DomainName
+    switch module.evaluator.forwarder(of: client, by: deadline) {
+    case .none: return nil
+    case .unknown(let domain):
+      possibleForwarder = domain
+      return nil
+    case .forwarder(let domain): forwarder = domain
+    }
     (result, basis) = (.pass, .forwarder)
     leave(isConcluded: false)
     return .accept(reason(.forwarder, "\(forwarder) from \(client.ip)", "spf.trusted_forwarder"))
   }
 
-  private mutating func evaluate() {
+  mutating func evaluate() {
     evaluation = module.evaluator.official(query, by: deadline)
     result = evaluation.result
     if result == .none, let delegated = module.evaluator.delegated(query, by: deadline) {
-      (result, basis) = (delegated, .delegate)
+      if delegated == .temperror {
+        unanswered = "the record at the delegate"
+      } else {
+        (result, basis) = (delegated, .delegate)
+      }
     }
     guard result == .permerror, let lax = module.evaluator.lax(query, by: deadline) else { return }
     (result, basis) = (lax, .lax)
@@ -112,8 +134,11 @@ struct SenderCheck {
     callBack("DSN", .permerror)
   }
 
+  /// Whether the HELO name says who the client is: by SPF or, where it has no record, by a guess.
+  var helloPasses: Bool { helo == .pass || helloGuess == .pass }
+
   /// Whether `helo` is the domain or a name below it.
-  private func isOfSender(_ helo: MailText) -> Bool {
+  func isOfSender(_ helo: MailText) -> Bool {
     guard let domain = sender.domain.flatMap({ DomainName($0.bytes) }),
       let name = DomainName(helo.bytes)
     else { return false }
@@ -122,7 +147,7 @@ struct SenderCheck {
 
   // MARK: steps
 
-  private mutating func onTemporaryError() -> Verdict? {
+  mutating func onTemporaryError() -> Verdict? {
     guard result == .temperror else { return nil }
     let verdict = apply(ruling(.temperror), .temperror) {
       .transient(
@@ -133,7 +158,7 @@ struct SenderCheck {
     return verdict
   }
 
-  private mutating func onHello() -> Verdict? {
+  mutating func onHello() -> Verdict? {
     guard !sender.isNull else {
       helo = evaluation.result
       return nil
@@ -149,7 +174,11 @@ struct SenderCheck {
     let ruling = module.defaults.ruling(onHello: found.result, of: client.helo).overruled(
       by: module.access?.policy(SenderDefaults.key("HELO", found.result), client.helo))
     let verdict = apply(ruling, .helo) {
-      .permanent(
+      guard found.result != .temperror else {
+        return .transient(
+          4, 3, "SPF: no answer from the DNS servers of your HELO name \($0.client.helo)")
+      }
+      return .permanent(
         7, 23,
         Self.lines(
           "SPF: \($0.client.ip) may not use the HELO name \($0.client.helo)", found.explanation,
@@ -158,13 +187,14 @@ struct SenderCheck {
     if verdict == nil, found.result == .none, module.guesses,
       !DynamicName.looksDynamic(client.helo.description, address: client.ip)
     {
-      helo = module.evaluator.guess(query, .helo, by: deadline)
+      helloGuess = module.evaluator.guess(query, .helo, by: deadline)
     }
+    if found.result == .temperror || helloGuess == .temperror { unanswered = "the HELO name" }
     return verdict
   }
 
   /// Where our domain has an SPF record, that decides.
-  private mutating func onOurOwn() -> Verdict? {
+  mutating func onOurOwn() -> Verdict? {
     guard evaluation.result == .none, basis == .official, t[InternalSenderFact.self] == true else {
       return nil
     }
@@ -173,15 +203,17 @@ struct SenderCheck {
     }
   }
 
-  private mutating func guess() -> Verdict? {
+  mutating func guess() -> Verdict? {
     guard module.guesses, result == .none, !sender.isNull else { return nil }
     let hasName = reverseName == .present
     let found = module.evaluator.guess(
       query, hasName ? .sender : .senderWithoutPointer, by: deadline)
     if found == .pass {
       (result, basis) = (.pass, .guess)
-    } else if helo == .pass, isOfSender(client.helo) {
+    } else if helloPasses, isOfSender(client.helo) {
       (result, basis) = (.pass, .helo)
+    } else if found == .temperror {
+      unanswered = "the domain's servers"
     } else if found != .none {
       (result, basis) = (found, .guess)
     }
@@ -189,8 +221,8 @@ struct SenderCheck {
   }
 
   /// Three strikes: no name of its own, no SPF record, no HELO name that says who it is.
-  private mutating func onMissingCredentials() -> Verdict? {
-    guard reverseName != .present, evaluation.result == .none, result != .pass, helo != .pass,
+  mutating func onMissingCredentials() -> Verdict? {
+    guard reverseName != .present, evaluation.result == .none, result != .pass, !helloPasses,
       basis != .delegate
     else { return nil }
     result = .none
@@ -201,18 +233,18 @@ struct SenderCheck {
         7, 26, "You have no PTR name of your own, no SPF record and no HELO name that SPF passes",
         "Any one of these would do")
     }
-    if case .verify = ruling.measure, !ruling.isObserved {
+    if case .verify = ruling.measure, !ruling.isObserved, doubt(.noCredentials) == nil {
       t.addDemerits(max(0, 2 - (t[DemeritsFact.self] ?? 0)))
     }
-    if verdict?.reply != nil { t.addDemerits(1) }
+    if verdict?.reply?.severity == .permanent { t.addDemerits(1) }
     return verdict
   }
 
-  private mutating func onResult() -> Verdict? {
+  mutating func onResult() -> Verdict? {
     let domain = checkedDomain
     switch result {
     case .fail:
-      if isOurName(domain) { t.addDemerits(4) }
+      if isOurName(domain), possibleForwarder == nil { t.addDemerits(4) }
       return apply(ruling(.fail), .fail) {
         .permanent(
           7, 23,
@@ -242,144 +274,8 @@ struct SenderCheck {
           5, 2, "The SPF record of \(domain) has an error: \($0.evaluation.problem ?? "unknown")",
           "It must be corrected there")
       }
-    case .none, .temperror:
-      return apply(ruling(.none), .none) { _ in
-        .permanent(7, 1, "Mail from \(domain) must pass SPF here")
-      }
+    // Who comes here has a name or a HELO name of its own: no record is no fault.
+    case .none, .temperror: return nil
     }
-  }
-
-  // MARK: what is done about it
-
-  private func ruling(_ result: SPFResult) -> SenderRuling {
-    module.defaults.ruling(on: result, of: checkedDomain).overruled(
-      by: module.access?.policy(SenderDefaults.key("SPF", result), query.sender.address))
-  }
-
-  /// Nil where the message goes on, as nearly all do: only what stops it is put into words, by
-  /// `refusal` for one.
-  private mutating func apply(
-    _ ruling: SenderRuling, _ code: Code, _ refusal: (SenderCheck) -> SMTPReply
-  ) -> Verdict? {
-    let entry = ruling.entry.map { ", \($0)" } ?? ""
-    if ruling.isObserved {
-      notes.append("\(code.rawValue) is only observed\(entry)")
-      return nil
-    }
-    switch ruling.measure {
-    case .accept:
-      if !entry.isEmpty { notes.append("\(code.rawValue)\(entry)") }
-      return nil
-    case .verify(let kind):
-      callBack(kind, code)
-      return nil
-    case .whitelist, .discard, .tempfail, .reply, .ban, .refuse:
-      return verdict(
-        ruling.measure, reason(code, "\(words(code))\(entry)", ruling.option), code,
-        refusal(self))
-    }
-  }
-
-  private func verdict(
-    _ measure: SenderRuling.Measure, _ reason: Reason, _ code: Code, _ refusal: SMTPReply
-  ) -> Verdict? {
-    switch measure {
-    case .accept, .verify: return nil
-    case .whitelist: return .accept(reason)
-    case .discard: return .discard(reason)
-    case .tempfail:
-      let isTransient = refusal.severity == .transient
-      return .refuse(isTransient ? refusal : .transient(7, 24, "Please try again later"), reason)
-    case .reply(let reply): return refused(SMTPReply(reply), reason, code)
-    case .ban:
-      t.ban(because: "\(code.rawValue) \(words(code))")
-      return refused(refusal, reason, code)
-    case .refuse:
-      // A temporary error is no fault of the sender's.
-      return refused(refusal, reason, code)
-    }
-  }
-
-  private func refused(_ reply: SMTPReply, _ reason: Reason, _ code: Code) -> Verdict {
-    if reply.severity == .permanent, code == .pass || (t[DemeritsFact.self] ?? 0) > 0 {
-      t.addDemerits(1)
-    }
-    return .refuse(reply, reason)
-  }
-
-  private mutating func callBack(_ kind: String, _ code: Code) {
-    // For bounces there is nobody to call back.
-    guard !sender.isNull else { return }
-    let text = "\(kind) \(code.rawValue)"
-    t[CallBackFact.self] = text
-    notes.append("call-back wanted: \(text)")
-  }
-
-  /// Facts for later modules, once the steps are done.
-  private mutating func conclude() {
-    results.append(spfEntry)
-    notes.insert(leave(isConcluded: true), at: 0)
-  }
-
-  /// Leaves the facts, and says in words what was found.
-  @discardableResult private func leave(isConcluded: Bool) -> String {
-    let fact = SenderAuthentication(
-      official: evaluation.result, identity: query.identity, domain: query.sender.domain,
-      effective: result, basis: basis, helo: sender.isNull ? nil : helo)
-    t[SPFFact.self] = fact
-    guard isConcluded, let domain = query.sender.domain else { return fact.words }
-    if result == .pass { t[OriginFact.self] = domain.lowercased.description }
-    // Guesses prove nothing.
-    if evaluation.result == .pass { t.prove(domain) }
-    if module.addsReceivedSPF { t[SenderPolicy.ReceivedSPFFact.self] = receivedSPF }
-    return fact.words
-  }
-
-  private var receivedSPF: MailText {
-    var field = ReceivedSPF(evaluation, of: query)
-    if let helo, !sender.isNull {
-      field.extensions.append((name: "x-helo-spf", value: helo.rawValue))
-    }
-    if basis != .official {
-      field.extensions.append((name: "x-bestguess", value: result.rawValue))
-    }
-    return field.field.value
-  }
-
-  private var spfEntry: AuthenticationResults.Entry {
-    var properties: [AuthenticationResults.Property] = []
-    if !sender.isNull {
-      properties.append(AuthenticationResults.Property("smtp", "mailfrom", sender.address))
-    } else {
-      properties.append(AuthenticationResults.Property("smtp", "helo", client.helo))
-    }
-    let comment = basis == .official ? nil : MailText("\(basis.rawValue): \(result.rawValue)")
-    return AuthenticationResults.Entry(
-      "spf", evaluation.result.rawValue, comment: comment, properties)
-  }
-
-  // MARK: words
-
-  private var checkedDomain: MailText { query.sender.domain ?? "(no domain)" }
-
-  private func isOurName(_ domain: MailText) -> Bool {
-    t[InternalSenderFact.self] == true
-      || t[ClientClassFact.self]?.ownName?.lowercased == domain.lowercased
-  }
-
-  private func words(_ code: Code) -> String {
-    if code == .helo { return "\(client.helo) from \(client.ip)" }
-    let mechanism = evaluation.mechanism.map { ", \($0)" } ?? ""
-    return "\(query.sender) from \(client.ip)\(mechanism)"
-  }
-
-  private func reason(_ code: Code, _ detail: String, _ option: String?) -> Reason {
-    Reason(module: SenderPolicy.Options.name, code: code.rawValue, detail: detail, option: option)
-  }
-
-  /// The domain's own words, marked as such: they are not ours.
-  private static func lines(_ first: String, _ explanation: String?, _ domain: MailText) -> String {
-    guard let explanation, !explanation.isEmpty else { return first }
-    return "\(first); \(domain) says: \(explanation)"
   }
 }

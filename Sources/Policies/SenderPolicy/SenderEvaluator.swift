@@ -70,8 +70,8 @@ struct SenderEvaluator: Sendable {
       let found = native.delegatedResult(of: query, to: delegate, by: deadline)
     else { return nil }
     switch found.result {
-    case .none, .temperror, .permerror: return nil
-    case .pass, .fail, .softfail, .neutral: return found.result
+    case .none, .permerror: return nil
+    case .temperror, .pass, .fail, .softfail, .neutral: return found.result
     }
   }
 
@@ -80,14 +80,32 @@ struct SenderEvaluator: Sendable {
     native.bestGuess(guess, for: query, by: deadline).result
   }
 
+  /// Whether a client is a trusted forwarder's.
+  enum ForwarderFinding: Equatable {
+    case none
+    case forwarder(DomainName)
+    /// It may be this one's, of which DNS does not tell at the moment.
+    case unknown(DomainName)
+  }
+
   /// The trusted forwarder that the client belongs to.
-  func forwarder(of client: SenderClient, by deadline: Deadline) -> DomainName? {
-    guard let forwarders else { return nil }
-    if let known = forwarders.forwarder(of: client.ip) { return known }
-    return forwarders.conditional.first { domain in
+  func forwarder(of client: SenderClient, by deadline: Deadline) -> ForwarderFinding {
+    guard let forwarders else { return .none }
+    if let known = forwarders.forwarder(of: client.ip) { return .forwarder(known) }
+    var unknown = forwarders.unknown
+    for domain in forwarders.conditional {
       let query = SPFQuery(client: client.ip, helo: MailText(domain.text))
-      return native.evaluate(query, by: deadline).result == .pass
+      switch native.evaluate(query, by: deadline).result {
+      case .pass: return .forwarder(domain)
+      case .temperror: unknown = unknown ?? domain
+      case .none, .neutral, .fail, .softfail, .permerror: break
+      }
     }
+    return unknown.map { .unknown($0) } ?? .none
+  }
+
+  func takeOver(from old: SenderEvaluator) {
+    if let forwarders, let known = old.forwarders { forwarders.takeOver(from: known) }
   }
 
   func refresh(by deadline: Deadline) { forwarders?.refresh(by: deadline) }

@@ -23,8 +23,9 @@ package struct SenderAuthentication: Sendable, Equatable {
     case forwarder
   }
 
-  /// The result of RFC 7208 for the reverse-path or, for bounces, the HELO name.
-  package var official: SPFResult
+  /// The result of RFC 7208 for the reverse-path or, for bounces, the HELO name; nil where nobody
+  /// asked, since the client is a trusted forwarder's.
+  package var official: SPFResult?
   /// The identity that was checked.
   package var identity: SPFQuery.Identity
   /// The domain that was checked; nil where there is none.
@@ -34,12 +35,16 @@ package struct SenderAuthentication: Sendable, Equatable {
   package var basis = Basis.official
   /// The result of the HELO name, where it was checked on its own.
   package var helo: SPFResult?
+  /// What a guessed record says of the HELO name, where it has none.
+  package var helloGuess: SPFResult?
 
   /// For people: `pass`, `none (guess: pass), helo pass`.
   package var words: String {
-    var words = "\(official.rawValue) for \(identity.rawValue) \(domain?.description ?? "")"
+    let subject = "\(identity.rawValue) \(domain?.description ?? "")"
+    var words = official.map { "\($0.rawValue) for \(subject)" } ?? "not checked for \(subject)"
     if basis != .official { words += ", by \(basis.rawValue) \(effective.rawValue)" }
     if let helo { words += ", helo \(helo.rawValue)" }
+    if let helloGuess { words += " (guess: \(helloGuess.rawValue))" }
     return words
   }
 }
@@ -70,7 +75,7 @@ extension Transaction {
   /// Takes note that `domain` is proved to send the message.
   func prove(_ domain: MailText) {
     var proven = self[ProvenDomainsFact.self] ?? []
-    proven.insert(domain.lowercased)
+    proven.insert(domain.domainKey)
     self[ProvenDomainsFact.self] = proven
   }
 }

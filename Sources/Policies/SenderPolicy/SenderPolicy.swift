@@ -28,7 +28,6 @@ package struct SenderPolicy: PolicyModule {
     case pass = "spf-pass"
     case permerror = "spf-permerror"
     case temperror = "spf-temperror"
-    case none = "spf-none"
     case helo = "helo-spf"
     case self_ = "spam-from-self"
     case noCredentials = "no-credentials"
@@ -44,7 +43,6 @@ package struct SenderPolicy: PolicyModule {
       case .pass: "SPF authorises the client, but the access map refuses the domain ({detail})."
       case .permerror: "The SPF record of the sender's domain is faulty ({detail})."
       case .temperror: "DNS did not answer about SPF of the sender's domain ({detail})."
-      case .none: "The sender's domain has no SPF record, and the access map refuses it ({detail})."
       case .helo: "SPF: the client may not use its HELO name ({detail})."
       case .self_:
         "A stranger used a domain of ours, which has no SPF record that allows it ({detail})."
@@ -109,8 +107,11 @@ package struct SenderPolicy: PolicyModule {
     evaluator.refresh(by: deadline)
   }
 
+  package func takeOver(from old: SenderPolicy) { evaluator.takeOver(from: old.evaluator) }
+
   package var standingFaults: [String] {
-    [access?.trouble.map { "access map: \($0)" }].compactMap { $0 } + evaluator.standingFaults
+    let map = [access?.trouble].compactMap { $0 } + (access?.faults.prefix(3) ?? [])
+    return map.map { "access map: \($0)" } + evaluator.standingFaults
   }
 
   package final class Session: SenderStage, RecipientStage, HeaderStage, MessageStage {
@@ -132,7 +133,7 @@ package struct SenderPolicy: PolicyModule {
         return .proceed
       }
       var trace = t[TraceFact.self] ?? []
-      guard trace.count < RelayTrace.maximumHops else { return .proceed }
+      guard trace.count <= RelayTrace.maximumHops else { return .proceed }
       trace.append(field.rawValue)
       t[TraceFact.self] = trace
       return .proceed
@@ -175,10 +176,14 @@ package struct SenderPolicy: PolicyModule {
   private func verdictOnRelayed(_ t: Transaction) -> Verdict {
     guard let client = t[ClientClassFact.self], client.isTrusted else { return .proceed }
     let ours = t[OurNetworksFact.self]
-    switch RelayTrace(t[TraceFact.self] ?? []).origin(isOurs: { ours?.contains($0) == true }) {
+    switch RelayTrace(t[TraceFact.self] ?? []).origin(isOurs: { ours?.contains($0) == true }).origin
+    {
     case .client(let origin):
       t.note("relayed from \(origin.ip)")
       return judge(origin, t)
+    case .user(let ip):
+      t.note("relayed, submitted by a user from \(ip)")
+      return .proceed
     case .ours:
       t.note("relayed, but from nobody else")
       return .proceed

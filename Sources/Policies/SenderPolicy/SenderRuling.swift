@@ -3,6 +3,7 @@
 
 internal import Access
 internal import Mail
+internal import Milter
 internal import SPF
 
 /// What shall be done about a result: by the access map, else by the options.
@@ -19,6 +20,16 @@ struct SenderRuling: Equatable {
     case tempfail
     case discard
     case reply(AccessReply)
+
+    /// Whether it ends a message for good that `refusal` would be told of.
+    func isFinal(_ refusal: SMTPReply) -> Bool {
+      switch self {
+      case .discard, .ban: true
+      case .refuse: refusal.severity == .permanent
+      case .reply(let reply): reply.code >= 500
+      case .accept, .whitelist, .verify, .tempfail: false
+      }
+    }
   }
 
   var measure: Measure
@@ -92,7 +103,7 @@ struct SenderDefaults: Sendable {
     switch result {
     case .fail, .neutral, .softfail:
       // Nobody's server has this name but the provider's, whose record says which those are.
-      SenderRuling(name.lowercased == "gmail.com" ? .ban : .refuse)
+      SenderRuling(name.domainKey == "gmail.com" ? .ban : .refuse)
     case .pass, .none, .permerror, .temperror: SenderRuling(.accept)
     }
   }

@@ -17,7 +17,7 @@ struct DomainPatterns: Sendable {
 
   init(_ list: TextList, option: String) throws(SetupError) {
     for item in list.items {
-      let name = MailText(item.hasPrefix("*.") ? String(item.dropFirst(2)) : item).lowercased
+      let name = MailText(item.hasPrefix("*.") ? String(item.dropFirst(2)) : item).domainKey
       guard !name.isEmpty, !name.bytes.contains(UInt8(ascii: "*")),
         !name.bytes.contains(UInt8(ascii: "@"))
       else {
@@ -30,7 +30,7 @@ struct DomainPatterns: Sendable {
 
   func contains(_ domain: MailText) -> Bool {
     guard !isEmpty else { return false }
-    let domain = domain.lowercased
+    let domain = domain.domainKey
     if names.contains(domain) { return true }
     guard !parents.isEmpty else { return false }
     var rest = domain.bytes[...]

@@ -94,7 +94,13 @@ package struct SenderRules: PolicyModule {
         let client = t[ClientClassFact.self], !client.isOurs
       else { return .proceed }
       let name = client.reverseName == .absent ? nil : t.peer.hostName
-      return module.verdict(access.client(address: ip.description, name: name), t)
+      let hit = access.client(address: ip.description, name: name)
+      // Sendmail's OK without a tag is about its own checks; `Connect:` says that the client is meant.
+      if let hit, hit.value == .ok, !hit.key.bytes.starts(with: "connect:".utf8) {
+        t.note("\(hit.key) OK")
+        return .proceed
+      }
+      return module.verdict(hit, t)
     }
 
     package func sender(_ t: Transaction) -> Verdict {
@@ -102,7 +108,7 @@ package struct SenderRules: PolicyModule {
       let isInternal = sender.domain.map { module.domains.contains($0) } ?? false
       t[InternalSenderFact.self] = isInternal
       guard let client = t[ClientClassFact.self], client.isInternal else {
-        return module.verdict(module.access?.mailbox("From", sender), t)
+        return module.verdict(onStranger: sender, t)
       }
       return module.verdict(onOurs: client, sender, isInternal, t)
     }
@@ -114,6 +120,17 @@ package struct SenderRules: PolicyModule {
       if case .accept = verdict { return .proceed }
       return verdict
     }
+  }
+
+  /// The map's word on a stranger's sender. OK ends the search for broader keys and nothing else, as
+  /// by Sendmail: anybody can write any sender, and who may use this one SPF says.
+  private func verdict(onStranger sender: Mailbox, _ t: Transaction) -> Verdict {
+    guard let hit = access?.mailbox("From", sender) else { return .proceed }
+    guard hit.value != .ok else {
+      t.note("\(hit.key) OK")
+      return .proceed
+    }
+    return verdict(hit, t)
   }
 
   // MARK: ours

@@ -21,27 +21,47 @@ package final class TrustedForwarders: Sendable {
     package var failure: String?
     /// When to ask again.
     var due: Duration = .zero
+    /// How often DNS failed in a row.
+    var failures = 0
   }
 
   private struct State {
     var forwarders: [Status]
-    var index = ForwarderIndex()
+    var index: ForwarderIndex
     /// Asked for with each message: never to be picked out of a long list then.
-    var conditional: [DomainName] = []
+    var conditional: [DomainName]
+    /// The first of which nothing is known.
+    var unknown: DomainName?
+
+    init(_ forwarders: [Status]) {
+      self.forwarders = forwarders
+      index = ForwarderIndex(forwarders.map { $0.networks?.addresses ?? IPRangeSet() })
+      conditional = forwarders.filter { $0.networks?.isComplete == false }.map(\.domain)
+      unknown = forwarders.first { $0.networks == nil }?.domain
+    }
   }
 
   private let evaluator: SPFEvaluator
   private let state: Mutex<State>
 
-  /// Asked again no sooner than after this, whatever DNS says, and after a failure.
+  /// Asked again no sooner than after this, whatever DNS says.
   private static let soonest: Duration = .seconds(300)
+  /// Asked again so soon after a failure, and twice as late after each further one in a row, up to
+  /// `soonest`.
+  private static let retry: Duration = .seconds(5)
   /// Asked again at least this often.
   private static let latest: Duration = .seconds(86_400)
 
   /// The forwarders, the first of which wins where they share an address. Nothing is asked yet.
   package init(_ domains: [DomainName], evaluator: SPFEvaluator) {
     self.evaluator = evaluator
-    state = Mutex(State(forwarders: domains.map { Status(domain: $0) }))
+    state = Mutex(State(domains.map { Status(domain: $0) }))
+  }
+
+  /// Takes over what `old` knows of forwarders that both have.
+  package func takeOver(from old: TrustedForwarders) {
+    let known = Dictionary(old.statuses.map { ($0.domain, $0) }, uniquingKeysWith: { $1 })
+    state.withLock { state in state = State(state.forwarders.map { known[$0.domain] ?? $0 }) }
   }
 
   /// The forwarder that a client belongs to; nil also while DNS has not answered yet.
@@ -61,6 +81,9 @@ package final class TrustedForwarders: Sendable {
   /// they must be evaluated message by message, as the HELO name.
   package var conditional: [DomainName] { state.withLock(\.conditional) }
 
+  /// A forwarder of which nothing is known, since DNS has not answered yet: any client may be its.
+  package var unknown: DomainName? { state.withLock(\.unknown) }
+
   /// How long until `refresh(by:)` has something to do.
   package var timeUntilDue: Duration? {
     let next = statuses.map(\.due).min()
@@ -77,11 +100,14 @@ package final class TrustedForwarders: Sendable {
         let networks = try evaluator.authorisedNetworks(of: status.domain, by: deadline)
         status.networks = networks
         status.failure = nil
+        status.failures = 0
         status.due = now + min(max(.seconds(networks.timeToLive), Self.soonest), Self.latest)
         hasNews = true
       } catch {
         status.failure = error.description
-        status.due = now + Self.soonest
+        let wait = Self.retry * (1 << min(status.failures, 10))
+        status.due = now + min(wait, Self.soonest)
+        status.failures = min(status.failures + 1, 10)
       }
       let fresh = status
       state.withLock { state in
@@ -89,13 +115,9 @@ package final class TrustedForwarders: Sendable {
       }
     }
     guard hasNews else { return }
-    let statuses = statuses
-    let index = ForwarderIndex(statuses.map { $0.networks?.addresses ?? IPRangeSet() })
-    let conditional = statuses.filter { $0.networks?.isComplete == false }.map(\.domain)
-    state.withLock {
-      $0.index = index
-      $0.conditional = conditional
-    }
+    // Made without the lock, which every message takes.
+    let fresh = State(statuses)
+    state.withLock { $0 = fresh }
   }
 }
 
