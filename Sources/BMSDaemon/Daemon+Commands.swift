@@ -94,7 +94,7 @@ extension Daemon: RunningDaemon {
       isDraining: counts.isDraining,
       modules: setup.pipeline?.modules.map { .init(name: $0.name, mode: $0.mode.rawValue) } ?? [],
       bans: memory.bans?.count ?? 0, allowed: memory.allowed?.count ?? 0,
-      faults: memory.faults + [trail.trouble, refusal, socketFault].compactMap { $0 }
+      faults: memory.faults + trail.faults + [refusal, socketFault].compactMap { $0 }
         + (setup.pipeline?.standingFaults ?? []))
   }
 }

@@ -59,6 +59,7 @@ package struct Setup: Sendable {
     }
     faults += Self.socketFaults(configuration)
     faults += Self.callBackFaults(configuration)
+    faults += Self.pathFaults(configuration)
     faults += Self.storeFaults(configuration, pipeline)
     faults += Self.quarantineFaults(configuration)
     for module in pipeline?.modules ?? [] {

@@ -183,4 +183,10 @@ struct TrailQuestionTests {
     }
     #expect(setup.faults.map(\.description).contains { $0.hasPrefix("bms.conf:2: trail.node") })
   }
+
+  @Test func namesAnEarlierTrail() throws {
+    try Data("x".utf8).write(to: URL(filePath: "\(path).aside"))
+    let said = try nothing("ABCDEFGHJK", [], options())
+    #expect(said.contains("An earlier trail was set aside as \(path).aside on "))
+  }
 }
