@@ -92,7 +92,7 @@ package final class TrailWriter: DecisionTrail {
       do throws(StoreTrouble) {
         _ = try store(settings)
       } catch {
-        complain(settings, error.description)
+        complain(settings, error.naming(settings.path))
       }
     }
   }
@@ -102,6 +102,9 @@ package final class TrailWriter: DecisionTrail {
     guard let store = state.withLock({ $0.store }) else { return nil }
     return try? store.newest()
   }
+
+  /// The file that is written; nil without any.
+  package var path: String? { state.withLock { $0.settings?.path } }
 
   /// What is wrong at the moment, for `bmsd status`; nil when all is well.
   package var trouble: String? { state.withLock { $0.trouble } }
@@ -282,7 +285,7 @@ package final class TrailWriter: DecisionTrail {
 
   private func failed(_ trouble: StoreTrouble, _ settings: Settings) {
     if case .failing = trouble { return }
-    var why = trouble.description
+    var why = trouble.naming(settings.path)
     let failures = state.withLock { state in
       state.failures += trouble.isPassing ? 0 : 1
       return state.failures
@@ -311,5 +314,13 @@ package final class TrailWriter: DecisionTrail {
     guard let lost else { return }
     settings.log.warning(
       "trail: \(why); \(lost) records lost, \(queue.count) wait; mail is not affected")
+  }
+}
+
+extension StoreTrouble {
+  /// With the file that it is about.
+  fileprivate func naming(_ path: String) -> String {
+    let text = description
+    return text.contains(path) ? text : "\(path): \(text)"
   }
 }

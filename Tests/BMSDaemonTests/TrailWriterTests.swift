@@ -111,7 +111,7 @@ struct TrailWriterTests {
       for minute in 0..<3 {
         for _ in 0..<5000 { writer.record(record) }
         #expect(!writer.step())
-        #expect(writer.trouble == StoreTrouble.busy.description)
+        #expect(writer.trouble == "\(path): \(StoreTrouble.busy)")
         #expect(warnings.count == minute + 1)
         time.advance(by: .seconds(60))
       }

@@ -54,14 +54,21 @@ extension WireTests {
       #expect(try daemon.command("log").status == 0)
     }
 
-    @Test func aTrailOverwrittenWithJunkStopsNoMail() throws {
+    @Test func aFileThatIsNoTrailStopsNoMailAndStaysAsItIs() throws {
       let daemon = try daemon()
       _ = try daemon.answer(from: "192.0.2.1")
       try awaitEntries(1, daemon)
       let junk = Data(repeating: 0xA5, count: 40_000)
       try junk.write(to: URL(filePath: daemon.folder.path("trail.db")), options: .atomic)
       for number in 2...4 { #expect(try daemon.answer(from: "192.0.2.\(number)").code == 451) }
-      try awaitEntries(3, daemon)
+      let end = ContinuousClock.now + .seconds(20)
+      var status = try daemon.command("status")
+      while status.status == 0, ContinuousClock.now < end { status = try daemon.command("status") }
+      #expect(status.output.contains("trail.db is no trail of bmsd"), "\(status)")
+      #expect(try Data(contentsOf: URL(filePath: daemon.folder.path("trail.db"))) == junk)
+      unlink(daemon.folder.path("trail.db"))
+      _ = try daemon.answer(from: "192.0.2.5")
+      try awaitEntries(1, daemon)
       daemon.end(SIGTERM)
     }
 
