@@ -71,7 +71,8 @@ extension Setup {
     if case .unix(let path) = configuration.settings(MilterOptions.self).socket {
       add("milter.socket", path, "[milter] socket")
     }
-    add("control.socket", configuration.settings(ControlOptions.self).socket.path, "[control] socket")
+    add(
+      "control.socket", configuration.settings(ControlOptions.self).socket.path, "[control] socket")
     return places
   }
 

@@ -31,8 +31,14 @@ struct PathFaultTests {
       ("[trail]\npath = DIR/c.sock\n[control]\nsocket = DIR/c.sock\n", "control.socket", "[trail]"),
       ("[store]\n[trail]\npath = DIR/q\n[quarantine]\ndir = DIR/q\n", "trail.path", "[quarantine]"),
       ("[store]\n[trail]\npath = DIR/q/t\n[quarantine]\ndir = DIR/q/\n", "trail.path", "lies in"),
-      ("[store]\n[trail]\npath = DIR/self/q/t\n[quarantine]\ndir = DIR/q\n", "trail.path", "lies in"),
-      ("[banned_ips]\nmode = off\nfile = DIR/bans\n[trail]\npath = DIR/bans\n", "trail.path", "file"),
+      (
+        "[store]\n[trail]\npath = DIR/self/q/t\n[quarantine]\ndir = DIR/q\n", "trail.path",
+        "lies in"
+      ),
+      (
+        "[banned_ips]\nmode = off\nfile = DIR/bans\n[trail]\npath = DIR/bans\n", "trail.path",
+        "file"
+      ),
     ])
   func oneFileForTwo(_ text: String, _ option: String, _ words: String) throws {
     try Data("x".utf8).write(to: URL(filePath: folder.path("a.db")))
