@@ -150,6 +150,17 @@ extension WireTests {
       #expect(try owners() == [Int(Self.owner)])
     }
 
+    @Test func aFileThatMayNotBeReadIsNotCalledFaulty() throws {
+      daemon.end(SIGTERM)
+      chmod(daemon.configuration, 0o600)
+      for arguments in [["check"], ["config", "show"], ["status"], ["log"], ["run"], ["pipeline"]] {
+        let outcome = try daemon.run(arguments, prefix: ["/usr/bin/timeout", "20"] + Self.nobody)
+        #expect(outcome.status == EX_NOPERM, "\(arguments): \(outcome)")
+        #expect(outcome.errors.contains("as root or with sudo"), "\(arguments): \(outcome)")
+      }
+      chmod(daemon.configuration, 0o644)
+    }
+
     /// A file with both sockets in a folder of the daemon's user.
     private func useOwnFolder(_ more: String) throws {
       let text = try String(contentsOfFile: daemon.configuration, encoding: .utf8)
