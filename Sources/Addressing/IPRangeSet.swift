@@ -31,6 +31,26 @@ public struct IPRangeSet: Sendable, Equatable {
   /// Whether the set holds no address.
   public var isEmpty: Bool { blocks.isEmpty }
 
+  /// The fewest networks that together are the set, in ascending order.
+  public var networks: [IPNetwork] {
+    var networks: [IPNetwork] = []
+    for block in blocks {
+      var start: IPAddress? = block.first
+      // Each step takes the widest network that begins here: at most two of each length.
+      while let first = start {
+        let length =
+          (0...first.bitWidth).first { length in
+            let network = IPNetwork(first, prefixLength: length)
+            return network.address == first && network.last <= block.last
+          } ?? first.bitWidth
+        let network = IPNetwork(first, prefixLength: length)
+        networks.append(network)
+        start = network.last < block.last ? network.last.next : nil
+      }
+    }
+    return networks
+  }
+
   /// How many blocks of consecutive addresses there are.
   public var blockCount: Int { blocks.count }
 

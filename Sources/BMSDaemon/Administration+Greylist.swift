@@ -253,11 +253,15 @@ private struct GreylistQuestions {
     let count = try store.passTriplets(filter, at: now, within: limit)
     try row(.changed(count, of: known))
     guard known == 0 else { return .well }
+    // What was typed goes to a terminal, and the command into a shell.
+    let (from, to) = (LineHandler.escaped(sender), LineHandler.escaped(recipient))
+    let none = "no mail from \(from) to \(to) was tried"
+    guard ListedParty(sender) != nil else { return ControlEnd(1, [none]) }
     return ControlEnd(
       1,
       [
-        "no mail from \(sender) to \(recipient) was tried; to let it in at its first attempt: "
-          + "bmsd allow add --unauthenticated '\(sender)'"
+        "\(none); to let it in at its first attempt: bmsd allow add --unauthenticated "
+          + Advice.quoted(from)
       ])
   }
 

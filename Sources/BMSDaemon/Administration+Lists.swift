@@ -117,7 +117,27 @@ extension Administration {
     guard bans.put(Ban(party, since: now, until: until, reason: addition.reason)) else {
       throw Self.full
     }
-    return settle { () throws(StoreTrouble) in try bans.flush(within: Self.writeLimit) }
+    var end = settle { () throws(StoreTrouble) in try bans.flush(within: Self.writeLimit) }
+    if case .network(let network) = party, let why = BanExemptions(self).reason(network),
+      end == .well
+    {
+      end = ControlEnd(1, ["\(party) is on the list, but no ban holds for it: \(why)"])
+    }
+    return end
+  }
+
+  /// The banned addresses for other programs: what no ban holds for is taken out, also of the middle
+  /// of a network.
+  func exportedBans() throws(ControlEnd) -> [BanRow] {
+    let exemptions = BanExemptions(self)
+    return try bans.bans.flatMap { ban -> [BanRow] in
+      guard case .network(let network) = ban.party else { return [BanRow(ban)] }
+      return exemptions.subtracted(from: network).map {
+        var row = BanRow(ban)
+        row.value = $0.description
+        return row
+      }
+    }
   }
 
   func removeBan(_ text: String) throws(ControlEnd) -> ControlEnd {

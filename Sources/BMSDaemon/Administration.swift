@@ -18,6 +18,8 @@ package enum AdministrationRequest: Codable, Sendable {
   case configDiff
   /// `BanRow`s.
   case banList
+  /// `BanRow`s of addresses for other programs, without those that no ban holds for.
+  case banExport
   case banAdd(BanAddition)
   case banRemove(String)
   /// `AllowRow`s.
@@ -37,7 +39,7 @@ extension AdministrationRequest {
   /// Whether it changes nothing.
   package var isReading: Bool {
     switch self {
-    case .status, .configDiff, .banList, .allowList, .unwritten: true
+    case .status, .configDiff, .banList, .banExport, .allowList, .unwritten: true
     case .reload, .banAdd, .banRemove, .allowAdd, .allowRemove: false
     case .greylist(let request):
       switch request {
@@ -57,7 +59,7 @@ extension AdministrationRequest {
     switch self {
     case .status, .reload, .configDiff, .unwritten: true
     case .banAdd, .banRemove, .allowAdd, .allowRemove: true
-    case .banList, .allowList: false
+    case .banList, .banExport, .allowList: false
     case .greylist(let request):
       switch request {
       case .pass: true
@@ -133,6 +135,9 @@ package struct Administration: Sendable {
       case .banList:
         for ban in try bans.bans { try row(BanRow(ban)) }
         return .well
+      case .banExport:
+        for ban in try exportedBans() { try row(ban) }
+        return .well
       case .banAdd(let addition): return try add(addition)
       case .banRemove(let text): return try removeBan(text)
       case .allowList:
@@ -165,6 +170,12 @@ package struct Administration: Sendable {
 
   /// What a command named, if it is a party.
   static func party(_ text: String) throws(ControlEnd) -> ListedParty {
+    // A local part may hold an asterisk, but nobody has it alone.
+    if text.hasPrefix("*@") || text.drop(while: { $0 != "@" }).contains("*") {
+      let domain = text.hasPrefix("*@") ? "; for a whole domain write @example.org" : ""
+      throw ControlEnd(
+        EX_USAGE, ["\"\(text.prefix(100))\": entries have no wildcards\(domain)"])
+    }
     guard let party = ListedParty(text) else {
       throw ControlEnd(
         EX_USAGE,

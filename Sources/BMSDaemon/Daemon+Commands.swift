@@ -24,9 +24,8 @@ extension Daemon: RunningDaemon {
       let new = readAgain()
       guard let pipeline = new.pipeline else { return refuse(new) }
       if let old = current.withLock({ $0.setup.pipeline }) { pipeline.takeOver(from: old) }
-      let old = current.withLock { current in
-        defer { current = Current(setup: new, since: SystemTime().monotonic, refusal: nil) }
-        return current.setup.configuration
+      current.withLock {
+        $0 = Current(setup: new, since: SystemTime().monotonic, refusal: nil)
       }
       trail.apply(new.configuration, log: pipeline.services.log)
       memory.quarantine?.apply(QuarantineRules(new.configuration))
@@ -34,9 +33,9 @@ extension Daemon: RunningDaemon {
       let options = new.configuration.settings(MilterOptions.self)
       let log = pipeline.services.log
       gate.setMaximumSessions(Self.affordable(options.maximumSessions, log))
-      LastGoodFile.keep(new, log)
+      LastGoodFile.keep(new.source, at: LastGoodFile.path(started), log)
       for fault in new.faults { log.warning("\(fault)") }
-      let restart = keysNeedingRestart(new.configuration, old)
+      let restart = keysNeedingRestart(new.configuration)
       var messages = new.faults.map(\.description)
       if restart.isEmpty {
         log.notice("reloaded \(path)")
@@ -59,8 +58,13 @@ extension Daemon: RunningDaemon {
     return ControlEnd(EX_CONFIG, errors.map(\.description))
   }
 
-  private func keysNeedingRestart(_ new: Configuration, _ old: Configuration) -> [String] {
-    var keys = new.changes(since: old).filter(\.needsRestart).map(\.name)
+  /// The keys whose values in `new` are not those that the daemon began with and still goes by.
+  private func keysNeedingRestart(_ new: Configuration) -> [String] {
+    var keys = new.changes(since: started).filter(\.needsRestart).map(\.name)
+    // A trail that the file has only since the start was opened where it says then.
+    if trail.path == new.settings(TrailOptions.self).path.path {
+      keys.removeAll { $0 == "trail.path" }
+    }
     // The section alone brings the database or takes it away, without any key.
     let hasStore = new.settings(StoreOptions.self).isPresent
     if hasStore != (memory.store != nil), !keys.contains("store.path") { keys.append("store.path") }
@@ -71,13 +75,23 @@ extension Daemon: RunningDaemon {
     return keys
   }
 
+  private func restartFault(_ configuration: Configuration) -> String? {
+    let keys = keysNeedingRestart(configuration)
+    guard !keys.isEmpty else { return nil }
+    return "these keys hold as they were at the start until a restart: "
+      + keys.joined(separator: ", ")
+  }
+
   // MARK: questions
 
   package func unwritten(_ name: String) -> TrailEntry? { trail.unwritten(name) }
 
   package func configDiff() -> (rows: [DifferenceRow], end: ControlEnd) {
     let file = readAgain()
-    let rows = DifferenceRow.between(configuration, and: file.configuration)
+    let held = keysNeedingRestart(file.configuration)
+    let rows = DifferenceRow.between(
+      configuration, and: file.configuration, begunWith: started
+    ).filter { !$0.needsRestart || held.contains($0.option) }
     guard !file.configuration.hasErrors else {
       return (rows, ControlEnd(EX_CONFIG, file.faults.map(\.description)))
     }
@@ -95,21 +109,33 @@ extension Daemon: RunningDaemon {
       isDraining: counts.isDraining,
       modules: setup.pipeline?.modules.map { .init(name: $0.name, mode: $0.mode.rawValue) } ?? [],
       bans: memory.bans?.count ?? 0, allowed: memory.allowed?.count ?? 0,
-      faults: memory.faults + [trail.trouble, refusal, socketFault].compactMap { $0 }
+      faults: memory.faults + trail.faults
+        + [refusal, restartFault(setup.configuration), socketFault, controlFault].compactMap { $0 }
         + (setup.pipeline?.standingFaults ?? []))
   }
 }
 
 extension DifferenceRow {
-  /// The options whose values differ; secrets are masked, but compared.
+  /// The options whose values differ; secrets are masked, but compared. Those that need a restart
+  /// are compared with what the daemon began with.
   package static func between(
-    _ running: Configuration, and file: Configuration
+    _ running: Configuration, and file: Configuration, begunWith started: Configuration? = nil
   ) -> [DifferenceRow] {
-    let old = Dictionary(
-      running.entries.map { ($0.name, $0.text) }, uniquingKeysWith: { first, _ in first })
-    return file.changes(since: running).map {
+    let began = started ?? running
+    let changes =
+      file.changes(since: running).filter { !$0.needsRestart }
+      + file.changes(since: began).filter(\.needsRestart)
+    let order = Dictionary(
+      file.entries.enumerated().map { ($0.element.name, $0.offset) },
+      uniquingKeysWith: { first, _ in first })
+    func values(_ configuration: Configuration) -> [String: String] {
+      Dictionary(
+        configuration.entries.map { ($0.name, $0.text) }, uniquingKeysWith: { first, _ in first })
+    }
+    let (now, before) = (values(running), values(began))
+    return changes.sorted { order[$0.name, default: 0] < order[$1.name, default: 0] }.map {
       DifferenceRow(
-        option: $0.name, running: old[$0.name] ?? "", file: $0.text,
+        option: $0.name, running: ($0.needsRestart ? before : now)[$0.name] ?? "", file: $0.text,
         needsRestart: $0.needsRestart)
     }
   }

@@ -22,7 +22,7 @@ extension StoreTrouble {
   /// Why a daemon does not start with the database at `path`, and what helps.
   fileprivate func atStart(_ path: String) -> String {
     switch self {
-    case .newer, .inUse: description
+    case .newer, .inUse, .foreign: description
     case .damaged:
       "\(path): \(self); move it aside and bmsd begins with an empty one, or put back a copy"
     case .readOnly:

@@ -38,6 +38,10 @@ package final class Daemon: Sendable {
   /// Why the service manager's socket is not the one that is listened on.
   let socketFault: String?
   private let control: ListeningSocket?
+  /// Why the group of `[control]` cannot give commands.
+  let controlFault: String?
+  /// What the daemon began with: keys that need a restart hold as they stand here.
+  let started: Configuration
   let trail: TrailWriter
 
   /// What a reload replaces.
@@ -74,6 +78,7 @@ package final class Daemon: Sendable {
     let log = pipeline.services.log
     for fault in proved.faults { log.warning("\(fault)") }
     let configuration = proved.configuration
+    started = configuration
     resolver = ConfiguredResolver(configuration)
     let options = configuration.settings(MilterOptions.self)
     let trail = TrailWriter(time: SystemTime())
@@ -85,8 +90,10 @@ package final class Daemon: Sendable {
       if let socketFault { log.warning("\(socketFault)") }
       opened.append(socket)
       control = try Self.listenForCommands(configuration, log)
+      controlFault = Self.controlFault(
+        control, configuration.settings(ControlOptions.self).socketGroup)
       if let control { opened.append(control) }
-      try Self.giveUpRoot(configuration, control, log)
+      try Self.giveUpRoot(configuration, opened, log)
       // After that, since the kernel holds root to no number of threads.
       gate = SessionGate(maximumSessions: Self.affordable(options.maximumSessions, log))
       memory = try Memory.open(configuration, time: SystemTime(), isDaemon: true, trail: trail)
@@ -109,7 +116,9 @@ package final class Daemon: Sendable {
       writer.flush(.seconds(2))
       throw StartFailure(error, configuration)
     }
-    LastGoodFile.keep(proved, log)
+    for path in [LastGoodFile.path(started), LastGoodFile.startedPath(started)] {
+      LastGoodFile.keep(proved.source, at: path, log)
+    }
   }
 
   /// Serves until a signal ends the process; returns only when libmilter fails.
@@ -297,8 +306,11 @@ package final class Daemon: Sendable {
           + "\(SocketAddress.maximumPathLength) bytes")
     }
     do {
-      return try .open(
-        .unix(path: path), mode: 0o660, group: group, backlog: 16, section: "control")
+      let socket = try ListeningSocket.open(
+        .unix(path: path), mode: 0o660, group: group, backlog: 64, section: "control",
+        needsGroup: false)
+      if let fault = controlFault(socket, options.socketGroup) { log.error("\(fault)") }
+      return socket
     } catch {
       guard !options.isPresent else { throw error }
       log.notice("no commands reach this daemon: \(error)")
@@ -306,8 +318,17 @@ package final class Daemon: Sendable {
     }
   }
 
+  /// Why the group of `[control]` cannot give commands, and what helps.
+  private static func controlFault(_ socket: ListeningSocket?, _ group: String) -> String? {
+    socket?.groupFault.map {
+      "\($0); only root and bmsd's user can give commands: give the daemon that group, under systemd "
+        + "by `systemctl edit bmsd` with [Service], SupplementaryGroups=\(group), PrivateUsers=no and "
+        + "SystemCallFilter=@chown, and see SECURITY in bmsd(8)"
+    }
+  }
+
   private static func giveUpRoot(
-    _ configuration: Configuration, _ control: ListeningSocket?, _ log: Logger
+    _ configuration: Configuration, _ sockets: [ListeningSocket], _ log: Logger
   ) throws {
     let store = configuration.settings(StoreOptions.self)
     guard store.isPresent else {
@@ -317,11 +338,11 @@ package final class Daemon: Sendable {
       }
       return
     }
-    if let owner = Privileges.owner(ofFolderOf: store.path.path), owner != 0, geteuid() == 0,
-      case .unix(let path)? = control?.address
-    {
-      // By name, but never through a link: the folder may be the new owner's already.
-      lchown(path, owner, gid_t.max)
+    if let owner = Privileges.owner(ofFolderOf: store.path.path), owner != 0, geteuid() == 0 {
+      for case .unix(let path) in sockets.filter({ !$0.isInherited }).map(\.address) {
+        // By name, but never through a link: the folder may be the new owner's already.
+        lchown(path, owner, gid_t.max)
+      }
     }
     if try Privileges.becomeOwner(ofFolderOf: store.path.path) == .staysRoot {
       log.warning(

@@ -29,6 +29,11 @@ package enum Documentation {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  /// Every option as `section.key`, in the order of the sample file.
+  package static var optionNames: [String] {
+    Configuration(text: "", sections: sections, coming: comingSections).entries.map(\.name)
+  }
+
   /// One option, found by `section.key` or by a key that only one section has.
   package static func explain(
     _ key: String, in configuration: Configuration

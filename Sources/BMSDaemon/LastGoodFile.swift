@@ -16,6 +16,24 @@ package enum LastGoodFile {
     return "\(Privileges.folder(of: store.path.path))/bms.conf.good"
   }
 
+  /// Where the file stands that the daemon began with: keys that need a restart hold as it has them.
+  package static func startedPath(_ configuration: Configuration) -> String? {
+    let store = configuration.settings(StoreOptions.self)
+    guard store.isPresent else { return nil }
+    return "\(Privileges.folder(of: store.path.path))/bms.conf.started"
+  }
+
+  /// What the daemon began with; nil where that is not known or may not be read.
+  package static func started(_ configuration: Configuration) -> Configuration? {
+    guard let path = startedPath(configuration), let bytes = try? SystemFiles().read(path) else {
+      return nil
+    }
+    // By the name of the file itself, where relative paths begin.
+    return Configuration(
+      bytes: bytes, name: configuration.name, sections: sections, coming: comingSections,
+      read: { try SystemFiles().read($0) })
+  }
+
   /// The kept one; nil where there is none or it may not be read.
   package static func load(
     _ configuration: Configuration
@@ -29,9 +47,10 @@ package enum LastGoodFile {
     )
   }
 
-  /// Keeps the file of `setup`. A failure is only said: it is no reason not to serve.
-  package static func keep(_ setup: Setup, _ log: Logger) {
-    guard let path = path(setup.configuration) else { return }
+  /// Keeps a file's bytes at `path`; nil keeps nothing. A failure is only said: it is no reason not
+  /// to serve.
+  package static func keep(_ bytes: [UInt8], at path: String?, _ log: Logger) {
+    guard let path else { return }
     // Renamed into place: half a file would be no good one. It may hold secrets.
     let new = "\(path).new"
     let descriptor = open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
@@ -39,7 +58,6 @@ package enum LastGoodFile {
       log.warning("\(new): \(String(cString: strerror(errno)))")
       return
     }
-    let bytes = setup.source
     var isWritten =
       bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
       == bytes.count

@@ -38,7 +38,12 @@ package struct ControlOptions: Section {
     help: "Where commands reach the running daemon.")
   package let socketGroup = ConfigOption(
     "socket_group", default: "", needsRestart: true,
-    help: "Group whose members may give commands, by name. Empty: root and bmsd's user only.")
+    help: """
+      Group whose members may give commands, by name. Empty: root and bmsd's user only. The daemon \
+      must be in that group, its members must pass the socket's folder and read this file: SECURITY \
+      in bmsd(8) says how. Where the daemon may not give it the socket, it starts all the same, and \
+      `bmsd status` says so.
+      """)
 
   package init() {}
 }

@@ -61,6 +61,7 @@ package struct Setup: Sendable {
     faults += Self.socketFaults(configuration)
     faults += Self.callBackFaults(configuration, services.access)
     faults += Self.banFaults(configuration, services.access)
+    faults += Self.pathFaults(configuration)
     faults += Self.storeFaults(configuration, pipeline)
     faults += Self.quarantineFaults(configuration, services.files)
     for module in pipeline?.modules ?? [] {

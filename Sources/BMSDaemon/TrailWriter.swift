@@ -38,6 +38,8 @@ package final class TrailWriter: DecisionTrail {
   private struct State: Sendable {
     var settings: Settings?
     var store: TrailStore?
+    /// The right to be the one daemon that writes it.
+    var lock: ProcessLock?
     var failures = 0
     var nextHousekeeping: Duration?
     var lastComplaint: Duration?
@@ -90,7 +92,7 @@ package final class TrailWriter: DecisionTrail {
       do throws(StoreTrouble) {
         _ = try store(settings)
       } catch {
-        complain(settings, error.description)
+        complain(settings, error.naming(settings.path))
       }
     }
   }
@@ -101,8 +103,23 @@ package final class TrailWriter: DecisionTrail {
     return try? store.newest()
   }
 
+  /// The file that is written; nil without any.
+  package var path: String? { state.withLock { $0.settings?.path } }
+
   /// What is wrong at the moment, for `bmsd status`; nil when all is well.
   package var trouble: String? { state.withLock { $0.trouble } }
+
+  /// What is wrong, or was not long ago, a sentence each: an earlier trail is told of for a day, or
+  /// until somebody removes it.
+  package var faults: [String] {
+    let (trouble, path) = state.withLock { ($0.trouble, $0.settings?.path) }
+    let day = time.milliseconds / 1000 - 86_400
+    let asides = path.map { TrailAside.all(of: $0) } ?? []
+    return [trouble].compactMap(\.self)
+      + asides.filter { $0.moved > day }.map {
+        "an earlier trail could not be used and was set aside as \($0.path): look at it, or delete it"
+      }
+  }
 
   package func record(_ record: TransactionRecord) {
     guard isOn.load(ordering: .relaxed) else {
@@ -155,6 +172,7 @@ package final class TrailWriter: DecisionTrail {
       let store = state.withLock { state in
         defer {
           state.store = nil
+          state.lock = nil
           state.settings = nil
         }
         return state.store
@@ -194,9 +212,20 @@ package final class TrailWriter: DecisionTrail {
 
   private func store(_ settings: Settings) throws(StoreTrouble) -> TrailStore {
     if let store = state.withLock({ $0.store }) { return store }
+    // Two writers would each take the other's entries for its own.
+    let lock = try ProcessLock(path: settings.path)
     let store = try TrailStore(path: settings.path, time: time)
-    state.withLock { $0.store = store }
+    state.withLock { state in
+      state.store = store
+      state.lock = lock
+    }
+    tell(store, settings)
     return store
+  }
+
+  /// Says what became of an earlier trail.
+  private func tell(_ store: TrailStore, _ settings: Settings) {
+    for event in store.takeEvents() { settings.log.warning("trail: \(event)") }
   }
 
   private func writeBatch(_ store: TrailStore, _ settings: Settings) throws(StoreTrouble) {
@@ -209,6 +238,7 @@ package final class TrailWriter: DecisionTrail {
     }
     try store.append(records.map { TrailEntry($0, node: settings.node) })
     queue.remove(records.count)
+    tell(store, settings)
     state.withLock { state in
       state.failures = 0
       state.trouble = nil
@@ -238,6 +268,8 @@ package final class TrailWriter: DecisionTrail {
       state.trouble = state.isLow ? Self.lowDisk : nil
       state.nextHousekeeping = now + Self.housekeeping
     }
+    state.withLock { $0.lock }?.renew()
+    store.purgeAside(settings.limits, now: time.milliseconds)
     // Small steps: a batch is written between two of them.
     if try store.prune(settings.limits, now: time.milliseconds) {
       state.withLock { $0.nextHousekeeping = nil }
@@ -253,7 +285,7 @@ package final class TrailWriter: DecisionTrail {
 
   private func failed(_ trouble: StoreTrouble, _ settings: Settings) {
     if case .failing = trouble { return }
-    var why = trouble.description
+    var why = trouble.naming(settings.path)
     let failures = state.withLock { state in
       state.failures += trouble.isPassing ? 0 : 1
       return state.failures
@@ -282,5 +314,13 @@ package final class TrailWriter: DecisionTrail {
     guard let lost else { return }
     settings.log.warning(
       "trail: \(why); \(lost) records lost, \(queue.count) wait; mail is not affected")
+  }
+}
+
+extension StoreTrouble {
+  /// With the file that it is about.
+  fileprivate func naming(_ path: String) -> String {
+    let text = description
+    return text.contains(path) ? text : "\(path): \(text)"
   }
 }

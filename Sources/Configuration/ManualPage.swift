@@ -80,7 +80,7 @@ public enum ManualPage {
   }
 
   private static func render(_ table: OptionTable.SectionTable) -> [String] {
-    var lines = [".Ss [\(table.name)]".mdocDashes] + table.summary.mdocSentences
+    var lines = [".Ss [\(table.name)]".mdocDashes + "\\&"] + table.summary.mdocSentences
     if table.isPolicy {
       lines += [".Pp", "The defaults of the common options are"]
       let settings = OptionTable.commonKeys.compactMap { table.option($0) }

@@ -12,6 +12,8 @@ package final class ControlClient {
     case notRunning
     /// The caller may not.
     case notAllowed
+    /// It has too much to do at the moment.
+    case busy(ControlEnd)
     /// Something listens but does not answer as bmsd does.
     case silent(String)
   }
@@ -67,6 +69,7 @@ package final class ControlClient {
       throw .silent("nobody answers at \(path)")
     }
     if let end = AnswerLine.end(in: line) {
+      if end.isBusy == true { throw .busy(end) }
       throw .silent(end.messages.first ?? "the daemon does not answer")
     }
     guard let greeting = try? JSONDecoder().decode(Greeting.self, from: Data(line)) else {

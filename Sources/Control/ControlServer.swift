@@ -23,7 +23,7 @@ package final class ControlServer: Sendable {
   package typealias Spawn = @Sendable (@escaping @Sendable () -> Void) -> Bool
 
   /// More clients at once are told to try again.
-  package static let maximumClients = 8
+  package static let maximumClients = 32
   /// Of these, so many may ask what takes long; the others are for short requests.
   package static let maximumLong = 4
   /// The longest request in bytes.
@@ -41,7 +41,7 @@ package final class ControlServer: Sendable {
   /// A server on `socket`; `requestLimit` is how long a client may take to send its request, and
   /// `isShort` tells requests whose answer is written at once.
   package init(
-    _ socket: ListeningSocket, requestLimit: Duration = .seconds(5),
+    _ socket: ListeningSocket, requestLimit: Duration = .seconds(2),
     isShort: @escaping @Sendable (Data) -> Bool = { _ in false }, spawn: @escaping Spawn,
     handler: @escaping Handler
   ) {
@@ -81,7 +81,7 @@ package final class ControlServer: Sendable {
       }
       let client = Client(LineSocket(descriptor))
       guard Self.isAdmitted(clients, Self.maximumClients) else {
-        client.sendAway("the daemon serves \(Self.maximumClients) commands already; try again")
+        client.sendAwayBusy("the daemon serves \(Self.maximumClients) commands already; try again")
         clients.withLock { $0 -= 1 }
         continue
       }
@@ -90,7 +90,7 @@ package final class ControlServer: Sendable {
         clients.withLock { $0 -= 1 }
       }
       if !hasThread {
-        client.sendAway("the daemon got no thread for this command; try again")
+        client.sendAwayBusy("the daemon got no thread for this command; try again")
         clients.withLock { $0 -= 1 }
       }
     }
@@ -122,7 +122,8 @@ package final class ControlServer: Sendable {
     let isLong = !isShort(Data(request))
     defer { if isLong { long.withLock { $0 -= 1 } } }
     guard !isLong || Self.isAdmitted(long, Self.maximumLong) else {
-      client.sendAway("the daemon serves \(Self.maximumLong) long commands already; try again")
+      client.sendAwayBusy(
+        "the daemon serves \(Self.maximumLong) long commands already; try again")
       return
     }
     let caller = ControlCaller(uid: client.socket.peerUID)
@@ -145,7 +146,14 @@ private final class Client: Sendable {
   init(_ socket: LineSocket) { self.socket = socket }
 
   /// Ends without an answer; never waits, since the accepting thread may call it.
-  func sendAway(_ message: String, _ status: Int32 = EX_TEMPFAIL) {
+  func sendAway(_ message: String, _ status: Int32) {
     try? socket.write(AnswerLine.end(ControlEnd(status, [message])), within: .zero)
+  }
+
+  /// The same for who may try again in a moment.
+  func sendAwayBusy(_ message: String) {
+    var end = ControlEnd(EX_TEMPFAIL, [message])
+    end.isBusy = true
+    try? socket.write(AnswerLine.end(end), within: .zero)
   }
 }

@@ -12,6 +12,8 @@ package struct ControlEnd: Codable, Sendable, Equatable, Error {
   package var status: Int32
   /// Sentences for people, for standard error.
   package var messages: [String]
+  /// Whether nothing was done, because the daemon has too much to do at the moment.
+  package var isBusy: Bool?
 
   package init(_ status: Int32, _ messages: [String] = []) {
     self.status = status

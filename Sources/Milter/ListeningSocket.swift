@@ -25,18 +25,22 @@ public struct ListeningSocket: Sendable {
   public let address: SocketAddress
   /// Whether the descriptor was inherited: then its path is not ours to remove.
   public let isInherited: Bool
+  /// Why a unix socket does not have the group that was asked for; nil where it has.
+  public private(set) var groupFault: String?
   private let inode: UInt64
 
   /// Binds and listens; `mode` and the numeric `group` (nil for the process' own) are those of a
   /// unix socket, `backlog` is how many connections may wait; errors name the options of `section`.
+  /// Without `needsGroup` a group that cannot be had is no error, but `groupFault`.
   public static func open(
     _ address: SocketAddress, mode: UInt32 = 0o660, group: UInt32? = nil, backlog: Int32 = 1024,
-    section: String = "milter"
+    section: String = "milter", needsGroup: Bool = true
   ) throws(ListenError) -> ListeningSocket {
     switch address {
     case .unix(let path):
       return try openUnix(
-        path, address, mode: mode, group: group, backlog: backlog, section: section)
+        path, address, mode: mode, group: group, backlog: backlog, section: section,
+        needsGroup: needsGroup)
     case .inet(let host, let port):
       let host = host ?? "0.0.0.0"
       return try openInternet(host, port, AF_INET, address, backlog: backlog)
@@ -138,7 +142,7 @@ public struct ListeningSocket: Sendable {
 
   private static func openUnix(
     _ path: String, _ address: SocketAddress, mode: UInt32, group: UInt32?, backlog: Int32,
-    section: String
+    section: String, needsGroup: Bool
   ) throws(ListenError) -> ListeningSocket {
     // Cut short it would be another path.
     guard path.utf8.count <= SocketAddress.maximumPathLength else {
@@ -176,14 +180,26 @@ public struct ListeningSocket: Sendable {
       Glibc.close(descriptor)
       return failure(what, code)
     }
-    if let group, lchown(path, uid_t.max, group) != 0 {
-      throw giveUp("cannot give \(path) to group \(group) ([\(section)] socket_group)", errno)
+    var groupFault: String?
+    if let group, !hasGroup(path, group), lchown(path, uid_t.max, group) != 0 {
+      let what = "cannot give \(path) to group \(group) ([\(section)] socket_group)"
+      let code = errno
+      guard !needsGroup else { throw giveUp(what, code) }
+      groupFault = "\(what): \(reason(code))"
     }
     guard listen(descriptor, backlog) == 0 else { throw giveUp("cannot listen on \(path)", errno) }
     var status = stat()
     lstat(path, &status)
-    return ListeningSocket(
+    var made = ListeningSocket(
       descriptor: descriptor, address: address, isInherited: false, inode: UInt64(status.st_ino))
+    made.groupFault = groupFault
+    return made
+  }
+
+  /// Whether a socket came out of a setgid folder with the group already.
+  private static func hasGroup(_ path: String, _ group: UInt32) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_gid == group
   }
 
   /// Takes the folder's lock. Another daemon holds it for an instant only; anybody who may open the
@@ -215,7 +231,15 @@ public struct ListeningSocket: Sendable {
     guard probe >= 0 else { throw failure("cannot make a socket", errno) }
     defer { Glibc.close(probe) }
     let connected = withUnixAddress(path) { connect(probe, $0, $1) }
-    // EAGAIN is a full backlog and EACCES somebody else's socket: both may be alive.
+    // Nobody may tell whether a socket lives that he may not write to.
+    if connected != 0, errno == EACCES {
+      let owner = getpwuid(status.st_uid).map { String(cString: $0.pointee.pw_name) }
+      throw ListenError(
+        "the socket \(path) belongs to \(owner ?? "uid \(status.st_uid)"), and this process may not "
+          + "connect to it: a bmsd of that user listens, or left it behind; when `ss -xlp` shows "
+          + "none, remove the socket")
+    }
+    // EAGAIN is a full backlog: it may be alive.
     guard connected != 0, errno == ECONNREFUSED || errno == ENOENT else {
       throw ListenError(
         "another process listens on \(path); is bmsd already running? (see "

@@ -9,7 +9,9 @@ internal import Milter
 
 /// A key of a log line. The order of the cases is the order in the line.
 package enum LogField: String, CaseIterable, Sendable {
-  case ref, module, stage, verdict, effect, reply, reason, detail, option, at
+  case ref, module, stage, verdict, effect, reply, reason, detail
+  case leftOut = "left-out"
+  case option, at
   case client, name, helo, auth, from, to, recipients, refused, unknown, size, edits
   case wouldEdit = "would-edit"
   case ms
@@ -99,15 +101,18 @@ struct DecisionLog {
     write(.info, t, fields)
   }
 
-  /// A module threw, or an edit was not taken.
+  /// A module threw, or an edit was not taken: once a minute for each kind of failure, with how many
+  /// were left out since.
   func failed(_ module: ConfiguredModule?, _ reason: Reason, _ t: Transaction) {
-    write(
-      .error, t,
-      [
-        (.module, reason.module), (.stage, t.stage.rawValue),
-        (.verdict, module?.onError == .skip ? "skip" : "tempfail"), (.reason, reason.code),
-        (.detail, reason.detail),
-      ] + client)
+    let kind = "\(reason.module) \(reason.code) \(reason.detail.prefix(100))"
+    guard let leftOut = runner.pipeline.faultPace.isDue(kind) else { return }
+    var fields: [(LogField, String)] = [
+      (.module, reason.module), (.stage, t.stage.rawValue),
+      (.verdict, module?.onError == .skip ? "skip" : "tempfail"), (.reason, reason.code),
+      (.detail, reason.detail),
+    ]
+    if leftOut > 0 { fields.append((.leftOut, String(leftOut))) }
+    write(.error, t, fields + client)
   }
 
   /// The modules took longer than the MTA may wait.

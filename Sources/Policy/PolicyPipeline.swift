@@ -126,6 +126,7 @@ package final class PolicyPipeline: Sendable {
   /// Modules that may want whole messages.
   let contentReaders: [Int]
   let buffers: BufferPool
+  let faultPace: FaultPace
   let logsHeaders: Bool
   let remembersMessageID: Bool
   let remembersSubject: Bool
@@ -159,6 +160,7 @@ package final class PolicyPipeline: Sendable {
     self.references = references ?? ReferenceSource(services, node: trail.node)
     network = NetworkPolicy(configuration.settings(NetworkOptions.self))
     logsHeaders = configuration.settings(LogOptions.self).headers
+    faultPace = FaultPace(services.time)
     buffers = BufferPool(room: services.contentRoom)
     contentReaders = modules.indices.filter { modules[$0].readsContent }
     byStage = Stage.allCases.map { stage in

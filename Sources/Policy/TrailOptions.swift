@@ -11,7 +11,10 @@ package struct TrailOptions: Section {
   package let path = ConfigOption(
     "path", default: FilePath("/var/lib/bms/trail.db"), shipped: FilePath("/var/lib/bms/trail.db"),
     needsRestart: true,
-    help: "A file of its own; it may be deleted at any time.")
+    help: """
+      A file of its own; it may be deleted at any time. What stands there and is no trail of bmsd is \
+      left alone, and no decision is recorded.
+      """)
   package let keep = ConfigOption(
     "keep", default: TimeSpan.days(30), in: .minutes(1) ... .days(3650),
     shipped: TimeSpan.days(30), unit: "d", help: "How long accepted mail is remembered.")

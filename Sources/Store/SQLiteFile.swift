@@ -17,6 +17,7 @@ package final class SQLiteFile: Sendable {
   private let use: Use
   private let cache: Int
   private let mustCopy: Bool
+  private let inspect: Inspection
   private let gate: WriteGate
   private let opened: Mutex<Opened?>
   /// Why the file that stands at the path now cannot be used, while the old one still is.
@@ -63,6 +64,9 @@ package final class SQLiteFile: Sendable {
     case replaced
   }
 
+  /// Looks at the file before it is opened; throws what speaks against it.
+  typealias Inspection = @Sendable (_ path: String) throws(StoreTrouble) -> Void
+
   /// The bytes of the log that are kept for its next round.
   private static let logLimit = 32 << 20
 
@@ -72,17 +76,29 @@ package final class SQLiteFile: Sendable {
   /// migrations it has) is left before a schema change; where there is no room for it, that is an
   /// error if `mustCopy`, else it is done without. Throws `newer` for a schema that a later
   /// version made, `damaged` for what is no database.
-  package init(
+  package convenience init(
     path: String, migrator: DatabaseMigrator, time: any TimeSource, use: Use = .background,
     cache: Int = 64 << 20, mustCopy: Bool = true
+  ) throws(StoreTrouble) {
+    try self.init(
+      path: path, migrator: migrator, time: time, use: use, cache: cache, mustCopy: mustCopy,
+      inspect: { _ in })
+  }
+
+  /// The same, with a look at the file each time before it is opened.
+  init(
+    path: String, migrator: DatabaseMigrator, time: any TimeSource, use: Use = .background,
+    cache: Int = 64 << 20, mustCopy: Bool = true, inspect: @escaping Inspection
   ) throws(StoreTrouble) {
     self.path = path
     self.migrator = migrator
     self.use = use
     self.cache = cache
     self.mustCopy = mustCopy
+    self.inspect = inspect
     gate = WriteGate(time)
     do {
+      try inspect(path)
       opened = Mutex(try Self.open(path, migrator, use, cache, mustCopy))
     } catch {
       guard use == .mail, error == .busy || error == .full else { throw error }
@@ -296,6 +312,7 @@ package final class SQLiteFile: Sendable {
       let isEmpty = (FileIdentity(path)?.size ?? 0) == 0
       let new: Opened
       do throws(StoreTrouble) {
+        try inspect(path)
         new = try Self.open(path, migrator, use, cache, mustCopy)
       } catch {
         if old == nil { gate.note(error) } else { unusable.withLock { $0 = error } }

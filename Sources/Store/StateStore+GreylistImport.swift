@@ -118,6 +118,9 @@ package final class AncestorGreylist {
       var configuration = Configuration()
       configuration.readonly = true
       queue = try DatabaseQueue(path: path, configuration: configuration)
+      guard try queue.read({ try $0.tableExists("greylist") }) else {
+        throw StoreTrouble.other("that it has no table greylist: it is not the ancestor's")
+      }
       count = try queue.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM greylist") ?? 0 }
     } catch {
       throw StoreTrouble(error)

@@ -17,6 +17,8 @@ package enum StoreTrouble: Error, Equatable, CustomStringConvertible {
   case damaged(String)
   /// Written by a later version of bmsd.
   case newer(path: String)
+  /// What stands at the path is no file of ours, and is left alone.
+  case foreign(path: String)
   /// Another process has it; `by` says which.
   case inUse(path: String, by: String)
   /// The last attempt failed so; the next probe is not due yet.
@@ -56,6 +58,9 @@ package enum StoreTrouble: Error, Equatable, CustomStringConvertible {
     case .newer(let path):
       "\(path) was written by a later version of bmsd; install that version, or go back to the "
         + "copy \(path).vN that it left"
+    case .foreign(let path):
+      "\(path) is no trail of bmsd and is left as it is: move it away, or name another file in "
+        + "[trail] path"
     case .inUse(let path, let holder):
       "\(holder) uses \(path), and two daemons must not share a database"
     case .failing(let text): "the database failed a moment ago and is not asked again yet: \(text)"

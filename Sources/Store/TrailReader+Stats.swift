@@ -29,6 +29,8 @@ package struct TrailStats: Sendable, Equatable {
   /// Milliseconds since 1970 of the first and last entry.
   package var first: Int64 = 0
   package var last: Int64 = 0
+  /// The same of the first entry of the whole trail.
+  package var oldest: Int64 = 0
   package var entries = 0
   package var acceptedRecipients = 0
   package var refusedRecipients = 0
@@ -71,6 +73,7 @@ extension TrailReader {
         stats.refusedRecipients = try row.decode(forColumn: "refused")
         stats.bytes = try row.decode(forColumn: "bytes")
       }
+      stats.oldest = try Int64.fetchOne(db, sql: "SELECT min(time) FROM entry") ?? 0
       stats.endings = try Row.fetchAll(
         db,
         sql: """

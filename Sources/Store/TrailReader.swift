@@ -28,7 +28,7 @@ package struct TrailFilter: Sendable, Equatable {
 /// Reads `trail.db` beside the daemon that writes it; changes nothing.
 package final class TrailReader: Sendable {
   let queue: DatabaseQueue
-  private let path: String
+  package let path: String
   private let identity: FileIdentity?
 
   /// Opens the file for reading.

@@ -15,6 +15,7 @@ enum TrailSchema {
       // parts in one transaction, and the check would cost more than the insert.
       try db.execute(
         sql: """
+          PRAGMA application_id = \(TrailMark.applicationID);
           CREATE TABLE entry (
             id INTEGER PRIMARY KEY,
             reference TEXT NOT NULL,

@@ -3,23 +3,21 @@
 
 package import Environment
 internal import GRDB
-internal import Glibc
 internal import Mail
+internal import Synchronization
 
 /// `trail.db`: what was decided, and why. The daemon's one background thread writes it.
 ///
 /// It may be deleted at any time. A file that was removed or replaced is made anew before the next
-/// write; one that is damaged, foreign or of a later version is moved aside, because no decision
-/// waits for it: to `PATH.aside`, the next ones to `PATH.aside.2` up to `.5`, and the last of these
-/// is overwritten.
+/// write. A trail that is damaged or of a later version is set aside (`TrailAside`), because no
+/// decision waits for it; what is no trail of ours is never touched.
 package final class TrailStore: Sendable {
   package let path: String
   private let current: SQLiteFile
+  private let events = Mutex<[String]>([])
 
   /// How long a write waits for its turn; on a thread of its own nothing else waits with it.
   private static let patience = Duration.seconds(1)
-  /// The most files that are kept aside.
-  private static let maximumAside = 5
 
   /// New rows go to the ends of tables and of most indexes: few pages are asked for again.
   private static let cache = 4 << 20
@@ -30,23 +28,48 @@ package final class TrailStore: Sendable {
     self.path = path
     let open = { () throws(StoreTrouble) in
       try SQLiteFile(
-        path: path, migrator: TrailSchema.migrator, time: time, cache: Self.cache, mustCopy: false)
+        path: path, migrator: TrailSchema.migrator, time: time, cache: Self.cache, mustCopy: false,
+        inspect: TrailMark.require)
     }
     do {
       current = try open()
     } catch {
-      guard error.makesFileUseless, Self.moveAside(path) else { throw error }
+      let event = try Self.setAside(path, error)
       current = try open()
+      events.withLock { $0.append(event) }
     }
   }
 
-  /// - Returns: whether the path is free now.
-  private static func moveAside(_ path: String) -> Bool {
-    let names = ["\(path).aside"] + (2...maximumAside).map { "\(path).aside.\($0)" }
-    guard let name = names.first(where: { access($0, F_OK) != 0 }) ?? names.last else {
-      return false
+  /// Makes the path free where the trail there is of no use.
+  ///
+  /// - Returns: what happened, in words.
+  /// - Throws: what the trouble is where it is not the file, or the file must stay.
+  private static func setAside(
+    _ path: String, _ trouble: StoreTrouble
+  ) throws(StoreTrouble) -> String {
+    guard trouble.makesFileUseless else { throw trouble }
+    try TrailMark.require(at: path)
+    guard let name = TrailAside.move(path) else {
+      throw .other("\(trouble), and it cannot be set aside: remove \(path), or \(path).aside*")
     }
-    return rename(path, name) == 0
+    let why =
+      if case .newer = trouble { "was written by a later version of bmsd" } else {
+        "could not be used (\(trouble))"
+      }
+    return "\(path) \(why) and was set aside as \(name), which may be deleted; a new one was begun"
+  }
+
+  /// What was set aside since this was asked last, a sentence each.
+  package func takeEvents() -> [String] {
+    events.withLock { events in
+      defer { events = [] }
+      return events
+    }
+  }
+
+  private func setAside(_ trouble: StoreTrouble) throws(StoreTrouble) {
+    let event = try Self.setAside(path, trouble)
+    events.withLock { $0.append(event) }
   }
 
   /// The file as it stands at the path now.
@@ -54,7 +77,7 @@ package final class TrailStore: Sendable {
     do {
       _ = try current.follow(within: Self.patience)
     } catch {
-      guard error.makesFileUseless, Self.moveAside(path) else { throw error }
+      try setAside(error)
       _ = try current.follow(within: Self.patience)
     }
     return current
@@ -66,7 +89,7 @@ package final class TrailStore: Sendable {
       return try file().write(within: Self.patience, body)
     } catch {
       // What cannot be moved stays open: it may yet take the next write.
-      guard error.makesFileUseless, Self.moveAside(path) else { throw error }
+      try setAside(error)
       return try file().write(within: Self.patience, body)
     }
   }
@@ -138,6 +161,11 @@ package final class TrailStore: Sendable {
     }
   }
 
+  /// Removes earlier trails whose entries are all too old.
+  package func purgeAside(_ limits: TrailLimits, now: Int64) {
+    TrailAside.purge(of: path, keep: max(limits.keep, limits.keepRefused), now: now)
+  }
+
   /// Moves what was written from the log into the file, so that the file shrinks on disk too.
   package func checkpoint() throws(StoreTrouble) {
     try file().checkpoint(within: Self.patience)
@@ -157,7 +185,7 @@ extension StoreTrouble {
     switch self {
     case .damaged, .newer: true
     case .other(let text): text.hasPrefix("1: ")
-    case .busy, .full, .readOnly, .failing, .inUse: false
+    case .busy, .full, .readOnly, .failing, .inUse, .foreign: false
     }
   }
 
@@ -165,7 +193,7 @@ extension StoreTrouble {
   package var isPassing: Bool {
     switch self {
     case .busy, .full, .readOnly, .failing: true
-    case .damaged, .newer, .inUse, .other: false
+    case .damaged, .newer, .inUse, .foreign, .other: false
     }
   }
 }

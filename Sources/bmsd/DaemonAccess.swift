@@ -5,6 +5,7 @@ internal import ArgumentParser
 internal import BMSDaemon
 internal import Configuration
 internal import Control
+internal import Dispatch
 internal import Environment
 internal import FoundationEssentials
 internal import Glibc
@@ -19,7 +20,7 @@ final class DaemonAccess {
 
   /// Reads the file for where things are; its faults matter only where it cannot be read at all.
   init(_ config: ConfigFile) throws {
-    configuration = config.setup().configuration
+    configuration = try config.setup().configuration
     guard configuration.faults.contains(where: { $0.line == nil && $0.severity == .error }) else {
       return
     }
@@ -35,11 +36,16 @@ final class DaemonAccess {
     _ request: AdministrationRequest, needsDaemon: Bool = false, rows: Row.Type,
     _ row: (Row) throws -> Void
   ) throws -> Int32 {
-    let take = { (data: Data) in try row(try JSONDecoder().decode(Row.self, from: data)) }
+    func take(_ data: Data) throws { try row(try JSONDecoder().decode(Row.self, from: data)) }
     let end: ControlEnd
     do {
-      let client = try connect()
-      end = try client.ask(request, row: take)
+      end = try Self.busyWait.ask {
+        do {
+          return try connect().ask(request, row: take)
+        } catch ControlClient.Unreachable.busy(let busy) {
+          return busy
+        }
+      }
     } catch let unreachable as ControlClient.Unreachable {
       switch unreachable {
       case .silent(let why):
@@ -49,6 +55,7 @@ final class DaemonAccess {
           EX_NOPERM,
           "you may not talk to the daemon at \(socketPath): ask root, or the group of [control] "
             + "socket_group")
+      case .busy(let busy): end = busy
       case .notRunning:
         end = needsDaemon ? Administration.notRunning : try withoutDaemon(request, take)
       }
@@ -56,6 +63,16 @@ final class DaemonAccess {
     for message in end.messages { Terminal.error("bmsd: \(message)") }
     if end.status > 1 { throw ExitCode(end.status) }
     return end.status
+  }
+
+  private static var busyWait: BusyWait {
+    BusyWait(
+      now: { SystemTime().monotonic },
+      // Nobody signals it: it is only a wait that no signal cuts short.
+      pause: { pause in
+        _ = DispatchSemaphore(value: 0).wait(
+          timeout: .now() + .microseconds(Int(pause / .microseconds(1))))
+      })
   }
 
   /// Performs a request whose answer is its end.
@@ -99,21 +116,23 @@ final class DaemonAccess {
 
   private struct NoRow: Codable {}
 
-  /// The running daemon listens where the file said that it began with: that is the last good one
-  /// where the file was changed since, or spoilt.
+  /// The running daemon listens where the file said that it began with, which may have been changed
+  /// since, or spoilt.
   private func connect() throws(ControlClient.Unreachable) -> ControlClient {
     do {
       return try ControlClient(path: socketPath)
     } catch {
-      guard error == .notRunning, let known = lastGoodSocketPath, known != socketPath else {
+      guard error == .notRunning, let known = startedSocketPath, known != socketPath else {
         throw error
       }
       return try ControlClient(path: known)
     }
   }
 
-  private var lastGoodSocketPath: String? {
-    LastGoodFile.load(configuration)?.configuration.settings(ControlOptions.self).socket.path
+  private var startedSocketPath: String? {
+    let began =
+      LastGoodFile.started(configuration) ?? LastGoodFile.load(configuration)?.configuration
+    return began?.settings(ControlOptions.self).socket.path
   }
 
   private var socketPath: String { configuration.settings(ControlOptions.self).socket.path }

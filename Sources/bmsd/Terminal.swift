@@ -17,8 +17,10 @@ enum Terminal {
     isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == nil
   }
 
+  /// Writes a line to standard error; what a terminal would act on is escaped, since a file, a peer
+  /// or whoever typed a command may have written it.
   static func error(_ line: String) {
-    var line = Array((line + "\n").utf8)[...]
+    var line = Array((LineHandler.escaped(line) + "\n").utf8)[...]
     while !line.isEmpty {
       let count = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
       guard count > 0 else { return }
@@ -110,10 +112,13 @@ indirect enum JSONValue {
 extension ConfigFile {
   /// Reads and proves the file without a log; used by every command but `run`. Names are asked of
   /// `resolver`, else of whom the file says.
+  ///
+  /// - Throws: exit 77 when the caller may not read it.
   func setup(
     trail: any DecisionTrail = MemoryTrail(capacity: 0), resolver: (any Resolver)? = nil
-  ) -> Setup {
-    Setup(path: path, files: SystemFiles()) { configuration in
+  ) throws -> Setup {
+    try requireReadable()
+    return Setup(path: path, files: SystemFiles()) { configuration in
       var services = Services.system(
         log: Logger(label: "bmsd") { _ in SwiftLogNoOpLogHandler() }, trail: trail,
         resolver: resolver ?? ConfiguredResolver(configuration))
@@ -122,13 +127,22 @@ extension ConfigFile {
     }
   }
 
+  /// - Throws: exit 77 when the caller may not read the file.
+  func requireReadable() throws {
+    guard access(path, R_OK) != 0, errno == EACCES else { return }
+    Terminal.error(
+      "bmsd: \(path): you may not read it; run the command as root or with sudo, or as a member of "
+        + "the file's group")
+    throw ExitCode(EX_NOPERM)
+  }
+
   /// The pipeline of a file without errors.
   ///
   /// - Throws: exit 78 after the faults are printed.
   func provedPipeline(
     trail: any DecisionTrail = MemoryTrail(capacity: 0), resolver: (any Resolver)? = nil
   ) throws -> (setup: Setup, pipeline: PolicyPipeline) {
-    let setup = setup(trail: trail, resolver: resolver)
+    let setup = try setup(trail: trail, resolver: resolver)
     guard let pipeline = setup.pipeline else {
       for fault in setup.faults { Terminal.error(fault.description) }
       throw ExitCode(EX_CONFIG)

@@ -23,7 +23,15 @@ extension ConfigFile {
       Terminal.error("bmsd: the trail is off: \(path) has no section [trail]")
       throw ExitCode(EX_UNAVAILABLE)
     }
-    let file = options.path.path
+    var file = options.path.path
+    // The daemon writes on where it began, until it is started again.
+    let began = LastGoodFile.started(configuration)?.settings(TrailOptions.self)
+    if let began, began.isPresent, began.path.path != file, access(began.path.path, F_OK) == 0 {
+      Terminal.error(
+        "bmsd: this is \(began.path.path), as at the last start; [trail] path = \(file) holds from a "
+          + "restart on")
+      file = began.path.path
+    }
     guard access(file, F_OK) == 0 || errno != ENOENT else {
       Terminal.error("bmsd: there is no trail at \(file) yet; has the daemon run since [trail]?")
       throw ExitCode(EX_NOINPUT)
@@ -47,7 +55,7 @@ extension ConfigFile {
   ///
   /// - Throws: exit 78 after the faults are printed, when there is no such one.
   private func soundConfiguration() throws -> Configuration {
-    let configuration = setup().configuration
+    let configuration = try setup().configuration
     guard configuration.hasErrors else { return configuration }
     guard let good = LastGoodFile.load(configuration), !good.configuration.hasErrors else {
       for fault in configuration.faults { Terminal.error(fault.description) }

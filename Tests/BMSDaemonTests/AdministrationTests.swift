@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+import Configuration
 import Control
 import FoundationEssentials
 import GRDB
@@ -149,5 +150,68 @@ struct AdministrationTests {
       #expect(end(ban("192.0.2.2")).status == EX_UNAVAILABLE)
       try db.execute(sql: "COMMIT")
     }
+  }
+
+  // MARK: bans that do not hold
+
+  private static let exempting = """
+    [network]
+    trusted_relay = 192.0.2.128/25
+    internal_connect = 10.*, 127.0.0.1
+    [banned_ips]
+    never = 198.51.100.7
+    """
+
+  private func exempting() -> Administration {
+    Administration(memory, time, Configuration(text: Self.exempting, sections: BMSDaemon.sections))
+  }
+
+  @Test(
+    arguments: [
+      ("192.0.2.200", "[network] trusted_relay"), ("192.0.2.192/26", "[network] trusted_relay"),
+      ("10.1.2.3", "[network] internal_connect"), ("198.51.100.7", "[banned_ips] never"),
+      ("203.0.113.9", "the allow-list"), ("192.0.2.1", nil), ("192.0.2.0/24", nil),
+    ])
+  func saysThatABanHasNoEffect(_ party: String, _ why: String?) throws {
+    let administration = exempting()
+    _ = administration.perform(
+      .allowAdd(
+        AllowAddition(
+          party: "203.0.113.9", skip: [], until: nil, isUnauthenticated: false, note: ""))
+    ) { _ in }
+    let end = administration.perform(
+      .banAdd(BanAddition(party: party, duration: nil, reason: "x"))
+    ) { _ in }
+    #expect(end.status == (why == nil ? 0 : 1))
+    if let why { #expect(end.messages.first?.contains("no ban holds for it: \(why)") == true) }
+  }
+
+  @Test func exportsOnlyWhatHolds() throws {
+    let administration = exempting()
+    for party in ["192.0.2.0/24", "192.0.2.200", "10.1.2.3", "198.51.100.6/31", "203.0.113.9"] {
+      _ = administration.perform(.banAdd(BanAddition(party: party, duration: nil, reason: "x"))) {
+        _ in
+      }
+    }
+    _ = administration.perform(
+      .allowAdd(
+        AllowAddition(
+          party: "203.0.113.0/28", skip: ["helo"], until: nil, isUnauthenticated: false, note: ""))
+    ) { _ in }
+    var exported: [String] = []
+    let end = administration.perform(.banExport) { row in
+      exported.append(try #require(row as? BanRow).value)
+    }
+    #expect(end == .well)
+    #expect(exported.sorted() == ["192.0.2.0/25", "198.51.100.6", "203.0.113.9"])
+  }
+
+  @Test(arguments: ["*@foo.example", "a@*.example", "@*.example"])
+  func refusesWildcards(_ party: String) {
+    let end = direct.perform(
+      .allowAdd(
+        AllowAddition(party: party, skip: [], until: nil, isUnauthenticated: true, note: ""))
+    ) { _ in }
+    #expect(end.status == EX_USAGE && end.messages.first?.contains("no wildcards") == true)
   }
 }

@@ -58,7 +58,7 @@ struct ExplanationTests {
     #expect(
       text == """
         reference   K7Q2M9XA4T
-        time        2026-11-21 00:00:00
+        time        2026-11-21 00:00:00 Z
         client      192.0.2.1 (client.example.com)
         helo        192.0.2.9
         from        <sender@example.com>
@@ -243,6 +243,39 @@ struct ExplanationTests {
     #expect(ban.contains("    new-triplet."))
     let unknown = advice("later", client: "unknown", sender: "<a@b.example>")
     #expect(unknown.contains("    set [later] mode = observe"))
+  }
+
+  /// One decision of a message from 192.0.2.1.
+  private func about(_ module: String, _ code: String, _ effect: String) -> [String] {
+    var entry = TrailEntry()
+    entry.client = "192.0.2.1"
+    entry.sender = "<a@b.example>"
+    entry.ending = effect == "enforced" ? "reject" : "accept"
+    var decision = TrailDecision()
+    (decision.module, decision.stage, decision.verdict) = (module, "rcpt", "reject")
+    (decision.code, decision.effect) = (code, effect)
+    decision.detail = "192.0.2.0/24 (/etc/mail/bans:3)"
+    decision.recipient = "<b@example.org>"
+    entry.decisions = [decision]
+    return Explanation(entry, Self.book, .utc).lines
+  }
+
+  @Test func aBanOfAFileIsPassedBy() {
+    let lines = about("banned_ips", "banned-by-file", "enforced")
+    #expect(lines.contains("    bmsd allow add 192.0.2.1 --skip banned_ips"))
+    #expect(lines.contains { $0.contains("192.0.2.0/24 (/etc/mail/bans:3)") })
+  }
+
+  @Test func alwaysAcceptNeedsNoAdvice() {
+    let lines = about("helo", "numeric", "always-accept")
+    #expect(!lines.contains { $0.contains("bmsd allow add") || $0.contains("when it is enforced") })
+    #expect(lines.last == "[network] always_accept let it in, and will: there is nothing to do.")
+  }
+
+  @Test func noCommandWithAnAddressThatWasCut() {
+    let long = MailText("<\(String(repeating: "x", count: 600))@b.example>")
+    let lines = advice("greylist", client: "192.0.2.1", sender: long)
+    #expect(!lines.contains { $0.contains("greylist pass") })
   }
 
   @Test func everyCodeHasASentence() throws {

@@ -89,8 +89,23 @@ struct GreylistRequestTests {
           1,
           [
             "no mail from ann@example.com to bob@example.org was tried; to let it in at its first "
-              + "attempt: bmsd allow add --unauthenticated 'ann@example.com'"
+              + "attempt: bmsd allow add --unauthenticated ann@example.com"
           ]))
+  }
+
+  /// The command goes into a shell, and all of it onto a terminal.
+  @Test(
+    arguments: [
+      ("o'neil@example.com", "--unauthenticated 'o'\\''neil@example.com'"),
+      ("a$(id)@example.com", "--unauthenticated 'a$(id)@example.com'"),
+      ("a\u{1B}[31m@example.com", "a\\x1B[31m@example.com to"), ("<>", "from <> to"),
+    ])
+  func theCommandThatHelpsIsQuoted(_ sender: String, _ words: String) {
+    let end = ask(.pass(sender: sender, recipient: "b\u{7}@example.org")).end
+    let text = end.messages.joined()
+    #expect(text.contains(words), "\(text)")
+    #expect(text.utf8.allSatisfy { (0x20...0x7E).contains($0) })
+    #expect(text.contains("allow add") == (sender != "<>"))
   }
 
   @Test func dropsAnOriginAndWhatIsKnownOfIt() throws {

@@ -228,8 +228,8 @@ struct MemoryTests {
 
   @Test func keepsTheLastGoodFile() throws {
     let text = "[store]\npath = \(path)\n[helo]\n"
-    LastGoodFile.keep(setup(text), log)
     let kept = try #require(LastGoodFile.path(setup(text).configuration))
+    LastGoodFile.keep(setup(text).source, at: kept, log)
     #expect(kept == folder.path("bms.conf.good"))
     #expect(try Data(contentsOf: URL(filePath: kept)) == Data(text.utf8))
   }
@@ -243,6 +243,22 @@ struct MemoryTests {
           option: "store.path", running: "/var/lib/bms/bms.db", file: "/var/lib/x.db",
           needsRestart: true),
         DifferenceRow(option: "helo.require", running: "no", file: "yes", needsRestart: false),
+      ])
+  }
+
+  /// A reload does not change them, however often.
+  @Test func comparesKeysThatNeedARestartWithTheStart() {
+    let began = setup("[store]\n[helo]\n").configuration
+    let running = setup("[store]\npath = /var/lib/x.db\n[helo]\nrequire = no\n").configuration
+    #expect(
+      DifferenceRow.between(running, and: running, begunWith: began) == [
+        DifferenceRow(
+          option: "store.path", running: "/var/lib/bms/bms.db", file: "/var/lib/x.db",
+          needsRestart: true)
+      ])
+    #expect(
+      DifferenceRow.between(running, and: began, begunWith: began) == [
+        DifferenceRow(option: "helo.require", running: "no", file: "yes", needsRestart: false)
       ])
   }
 

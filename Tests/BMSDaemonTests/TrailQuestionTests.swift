@@ -129,10 +129,64 @@ struct TrailQuestionTests {
       ("2026-11-20", 1_795_132_800_000), ("2026-11-20 14:00", 1_795_183_200_000),
       ("2026-11-20T14:00:03", 1_795_183_203_000), ("2026-13-20", nil), ("yesterday", nil),
       ("2026-11-20 25:00", nil), ("", nil), ("2026-11-20 ", 1_795_132_800_000),
-      ("99999999-1-1", nil), ("3", nil),
+      ("99999999-1-1", nil), ("3", nil), ("2026-02-31", nil), ("2027-02-29", nil),
+      ("2028-02-29", 1_835_395_200_000), ("2026-11-20 14:00:03 Z", 1_795_183_203_000),
+      ("2026-11-20T14:00:03Z", 1_795_183_203_000),
+      ("2026-11-20 14:00:03 +01:00", 1_795_179_603_000),
+      ("2026-11-20 14:00 -00:30", 1_795_185_000_000), ("2026-11-20 Z", 1_795_132_800_000),
     ] as [(String, Int64?)])
   func times(_ typed: String, _ expected: Int64?) {
     #expect((try? TimeText.utc.parse(typed, now: 1_795_219_200_000)) == expected)
+  }
+
+  @Test func everyTimeNamesItsZone() throws {
+    #expect(TimeText.utc.text(1_795_183_203_000) == "2026-11-20 14:00:03 Z")
+    #expect(TimeText.utc.text(nil) == "-")
+    let local = TimeText.local.text(1_795_183_203_000)
+    #expect(local.contains(/\ (Z|[+-]\d\d:\d\d)$/))
+    #expect(try TimeText.local.parse(local, now: 0) == 1_795_183_203_000)
+    #expect(try TimeText.utc.parse(local, now: 0) == 1_795_183_203_000)
+  }
+
+  @Test(arguments: [
+    ("2026-12-31", "2027-01-01 00:00:00 Z"), ("2026-12-31 10:05", "2026-12-31 10:05:00 Z"),
+    ("2028-02-29T23:59", "2028-02-29 23:59:00 Z"), ("2026-02-29", nil), ("2026-13-01", nil),
+    ("2026-12-31 24:00", nil), ("2026-12", nil), ("-1-1-1", nil), ("1969-12-31", nil), ("", nil),
+    ("99999-01-01", nil), ("2h", nil),
+  ])
+  func readsEnds(_ text: String, _ expected: String?) {
+    let end = try? TimeText.utc.parseEnd(text)
+    #expect(end.map { TimeText.utc.text($0) } == expected)
+  }
+
+  /// What the database said then is said today, too, unless its module's mode was changed.
+  @Test(
+    arguments: [
+      ("enforce", [] as [String], 1),
+      (
+        "off", ["[greylist] mode: then enforce, now off.", "Verdict: then tempfail, now accept."], 0
+      ),
+      ("observe", ["[greylist] mode: then enforce, now observe."], 0),
+    ])
+  func recallsWhatTheDatabaseSaid(_ mode: String, _ differences: [String], _ recalled: Int) throws {
+    var entry = TrailEntry(
+      try #require(try Conversation().from().to().run("[helo]\nmode = observe").records.first))
+    entry.ending = "tempfail"
+    var decision = TrailDecision()
+    (decision.module, decision.stage, decision.mode) = ("greylist", "rcpt", "enforce")
+    (decision.verdict, decision.effect, decision.code) = ("tempfail", "enforced", "new-triplet")
+    entry.decisions.append(decision)
+    let retrial = Retrial(entry)
+    let site = try Site("[helo]\nmode = observe")
+    let trial = Trial(site.pipeline, trail: site.trail, hostName: "mx.example.org")
+    let outcome = try #require(trial.run(retrial.message, retrial.envelope))
+    let modes = ["greylist": mode]
+    let found = retrial.differences(from: outcome, modes: modes)
+    #expect(
+      differences.allSatisfy(found.contains) && found.isEmpty == differences.isEmpty, "\(found)")
+    let said = retrial.recalled(modes: modes)
+    #expect(said.count == recalled)
+    #expect(said.allSatisfy { $0.contains("greylist at rcpt says tempfail (new-triplet)") })
   }
 
   @Test func decidesAgain() throws {
@@ -148,7 +202,7 @@ struct TrailQuestionTests {
       let site = try Site(text)
       let trial = Trial(site.pipeline, trail: site.trail, hostName: "mx.example.org")
       let outcome = try #require(trial.run(retrial.message, retrial.envelope))
-      return retrial.differences(from: outcome)
+      return retrial.differences(from: outcome, modes: [:])
     }
     #expect(try again(strange, "[helo]\nmode = observe") == [])
     #expect(
@@ -182,5 +236,11 @@ struct TrailQuestionTests {
         log: LogCollector().logger())
     }
     #expect(setup.faults.map(\.description).contains { $0.hasPrefix("bms.conf:2: trail.node") })
+  }
+
+  @Test func namesAnEarlierTrail() throws {
+    try Data("x".utf8).write(to: URL(filePath: "\(path).aside"))
+    let said = try nothing("ABCDEFGHJK", [], options())
+    #expect(said.contains("An earlier trail was set aside as \(path).aside on "))
   }
 }

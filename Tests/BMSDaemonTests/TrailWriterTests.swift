@@ -4,7 +4,7 @@
 import BMSDaemon
 import Configuration
 import Environment
-import FoundationEssentials
+import Foundation
 import Logging
 import Mail
 import Policy
@@ -111,7 +111,7 @@ struct TrailWriterTests {
       for minute in 0..<3 {
         for _ in 0..<5000 { writer.record(record) }
         #expect(!writer.step())
-        #expect(writer.trouble == StoreTrouble.busy.description)
+        #expect(writer.trouble == "\(path): \(StoreTrouble.busy)")
         #expect(warnings.count == minute + 1)
         time.advance(by: .seconds(60))
       }
@@ -221,5 +221,55 @@ struct TrailWriterTests {
     print("trail: \(queueing / 10_000) a record on the mail path, \(writing / 10_000) to write it")
     // Far above what it costs, far below what a mail path would feel.
     #expect(queueing < .seconds(5))
+  }
+
+  // MARK: what stands at the path
+
+  @Test func namesAFileThatIsNoTrail() throws {
+    try Data("mine\n".utf8).write(to: URL(filePath: path))
+    let writer = writer()
+    writer.record(try record())
+    for _ in 0..<4 { #expect(!writer.step()) }
+    #expect(try Data(contentsOf: URL(filePath: path)) == Data("mine\n".utf8))
+    let fault = try #require(writer.faults.first)
+    #expect(fault.contains("\(path) is no trail of bmsd") && fault.contains("move it away"))
+    #expect(warnings.first?.contains("no trail of bmsd") == true)
+    try FileManager.default.removeItem(atPath: path)
+    #expect(writer.step())
+    #expect(writer.faults == [])
+  }
+
+  @Test func tellsOfATrailThatWasSetAside() throws {
+    var first: TrailWriter? = writer()
+    first?.record(try record())
+    first?.step()
+    first?.close(.seconds(1))
+    first = nil
+    // All pages but the header's, which says that it is ours.
+    let handle = try FileHandle(forUpdating: URL(filePath: path))
+    for offset in stride(from: UInt64(4096), to: try handle.seekToEnd(), by: 4096) {
+      try handle.seek(toOffset: offset)
+      try handle.write(contentsOf: Data(repeating: 0xA5, count: 4096))
+    }
+    try handle.close()
+    let writer = writer()
+    writer.record(try record())
+    for _ in 0..<4 { writer.step() }
+    #expect(writer.faults.contains { $0.contains("set aside as \(path).aside: look at it") })
+    #expect(warnings.contains { $0.contains("was set aside as \(path).aside") })
+    try FileManager.default.removeItem(atPath: "\(path).aside")
+    #expect(writer.faults == [])
+  }
+
+  @Test func twoDaemonsDoNotShareATrail() throws {
+    let first = writer()
+    let second = writer()
+    second.record(try record())
+    #expect(!second.step())
+    #expect(second.faults.first?.contains("two daemons must not share") == true)
+    first.close(.seconds(1))
+    #expect(second.step())
+    #expect(second.faults == [])
+    #expect(try entries().count == 1)
   }
 }

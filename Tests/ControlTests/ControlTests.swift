@@ -110,11 +110,31 @@ struct ControlTests {
     defer { server.stop() }
     let waiting = try (0..<ControlServer.maximumClients).map { _ in try ControlClient(path: path) }
     let text = "the daemon serves \(ControlServer.maximumClients) commands already; try again"
-    #expect(throws: ControlClient.Unreachable.silent(text)) { try ControlClient(path: path) }
+    var busy = ControlEnd(EX_TEMPFAIL, [text])
+    busy.isBusy = true
+    #expect(throws: ControlClient.Unreachable.busy(busy)) { try ControlClient(path: path) }
     for client in waiting {
       let end = client.ask(Question(word: "x")) { _ in }
       #expect(end.status == 1)
     }
+  }
+
+  @Test(
+    "a command that is sent away tries again, but not for ever",
+    arguments: [(0, 1, 0.0), (1, 2, 0.05), (4, 5, 0.75), (1000, 11, 5.0)])
+  func triesAgain(_ refusals: Int, _ attempts: Int, _ seconds: Double) {
+    let time = FakeTime()
+    var count = 0
+    let wait = BusyWait(now: { time.monotonic }, pause: { time.advance(by: $0) })
+    let end = wait.ask {
+      count += 1
+      var busy = ControlEnd(EX_TEMPFAIL, ["try again"])
+      busy.isBusy = true
+      return count > refusals ? .well : busy
+    }
+    #expect(count == attempts)
+    #expect(time.monotonic == .seconds(seconds))
+    #expect(end.status == (refusals < 1000 ? 0 : EX_TEMPFAIL))
   }
 
   @Test func longAnswersLeaveRoomForShortOnes() throws {
@@ -143,7 +163,8 @@ struct ControlTests {
     }
     for _ in 0..<ControlServer.maximumLong { isBusy.wait() }
     let one = try ControlClient(path: path).ask(Question(word: "long")) { _ in }
-    #expect(one.status == EX_TEMPFAIL && one.messages.first?.contains("long commands") == true)
+    #expect(one.isBusy == true && one.status == EX_TEMPFAIL)
+    #expect(one.messages.first?.contains("long commands") == true)
     #expect(try ControlClient(path: path).ask(Question(word: "short")) { _ in } == .well)
     for _ in 0..<ControlServer.maximumLong { isFree.signal() }
     done.wait()

@@ -252,6 +252,50 @@ class UnderSystemd(MachineTestCase):
         self.under_load("kill --signal=KILL", "kill --signal=KILL")
         self.assert_passes("after", filtered=True)
 
+    def test_out_of_memory_it_is_back(self) -> None:
+        """Fault 43: the kernel kills the daemon at the limit of its unit, and systemd starts it."""
+        self.install()
+        self.wire()
+        self.assert_passes("before", filtered=True)
+        before = self.pid()
+        group = self.machine.must("systemctl", "show", "-P", "ControlGroup", "bmsd.service").strip()
+        if self.machine.run("test", "-e", f"/sys/fs/cgroup{group}/memory.max").returncode:
+            self.skipTest("the cgroups of this machine cannot limit memory")
+        limit = ("systemctl", "set-property", "--runtime", "bmsd.service")
+        self.machine.must(*limit, "MemoryMax=4M")
+        wait_until("the kernel to kill it", lambda: self.pid() != before)
+        self.wait_for_journal("oom-kill")
+        self.machine.must(*limit, "MemoryMax=infinity")
+        wait_until("the next process", lambda: self.pid() not in (0, before))
+        self.assert_passes("after", filtered=True)
+
+    def test_the_group_of_the_control_socket(self) -> None:
+        """The drop-in of bmsd(8), SECURITY; without it the daemon runs and says so."""
+        machine = self.machine
+        machine.must("groupadd", "mailadm")
+        group = machine.must("getent", "group", "mailadm").split(":")[2]
+        member = ("setpriv", "--reuid=65534", "--regid=65534", f"--groups={group}")
+        self.install()
+        socket = "socket = /run/bms/control.sock\n"
+        self.edit(socket, f"{socket}socket_group = mailadm\n")
+        machine.must("chmod", "644", CONFIGURATION)
+        machine.must("systemctl", "restart", "bmsd.service")
+        status = machine.run("bmsd", "status")
+        self.assertEqual(status.returncode, 1, status.stdout)
+        self.assertIn("SupplementaryGroups=mailadm", status.stdout)
+        self.assertEqual(machine.run(*member, "bmsd", "status").returncode, 77)
+        machine.must("mkdir", "-p", "/etc/systemd/system/bmsd.service.d")
+        machine.path("/etc/systemd/system/bmsd.service.d/group.conf").write_text(
+            "[Service]\nSupplementaryGroups=mailadm\nPrivateUsers=no\nSystemCallFilter=@chown\n"
+            "RuntimeDirectoryMode=0751\n"
+        )
+        machine.must("systemctl", "daemon-reload")
+        machine.must("systemctl", "restart", "bmsd.service")
+        machine.must("bmsd", "status")
+        machine.must(*member, "bmsd", "status")
+        nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        self.assertEqual(machine.run(*nobody, "bmsd", "status").returncode, 77)
+
     def test_upgrade(self) -> None:
         machine = self.machine
         self.install(1)

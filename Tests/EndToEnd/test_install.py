@@ -30,6 +30,8 @@ INSTALLED = {
 }
 """Below PREFIX."""
 
+README = (PROJECT / "README.md").read_text()
+
 CONFIGURATION = {"/etc/mail/bms.conf": 0o640, "/etc/mail/m4/bms.m4": 0o644}
 
 EXPOSURE = 1.3
@@ -57,8 +59,8 @@ class InstallTestCase(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
 
-    def make(self, target: str, prefix: str = "/usr") -> str:
-        result = make(target, f"DESTDIR={self.root}", f"PREFIX={prefix}")
+    def make(self, target: str, prefix: str = "/usr", *words: str) -> str:
+        result = make(target, f"DESTDIR={self.root}", f"PREFIX={prefix}", *words)
         self.assertEqual(result.returncode, 0, result.stderr)
         return result.stdout
 
@@ -86,6 +88,27 @@ class Install(InstallTestCase):
                 )
                 self.make("uninstall", prefix)
                 self.assertEqual(tree(self.root), CONFIGURATION)
+
+    def test_below_another_prefix(self) -> None:
+        """The README's line: systemd finds its files, and the unit finds the program."""
+        line = re.search(r"make install PREFIX=(\S+) (.*)\\\n +(.*)\n", README)
+        assert line
+        words = f"{line[2]} {line[3]}".split()
+        self.make("install", line[1], *words)
+        files = tree(self.root)
+        for path in ("systemd/system/bmsd.service", "systemd/system/bmsd.socket",
+                     "sysusers.d/bms.conf", "tmpfiles.d/bms.conf"):
+            self.assertIn(f"/etc/{path}", files)
+        unit = (self.root / "etc/systemd/system/bmsd.service").read_text()
+        self.assertIn(f"ExecStart={line[1]}/sbin/bmsd run", unit)
+        self.make("uninstall", line[1], *words)
+        self.assertEqual(tree(self.root), CONFIGURATION)
+
+    def test_completes_values(self) -> None:
+        self.make("install")
+        script = (self.root / "usr/share/bash-completion/completions/bmsd").read_text()
+        for word in ("helo.reject_numeric", "quarantine", "banned_ips"):
+            self.assertIn(word, script)
 
     def test_configuration_is_put_in_place_once(self) -> None:
         self.make("install")

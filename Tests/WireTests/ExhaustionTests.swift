@@ -110,9 +110,30 @@ extension WireTests {
       var setup = BMSDProcess.Setup()
       setup.prefix = "export TMPDIR=/proc/none SQLITE_TMPDIR=/proc/none; cd /proc"
       let folder = try TemporaryFolder()
-      setup.sections += "[store]\npath = \(folder.path)/bms.db\nmin_free = 0\n"
+      setup.sections += """
+        [store]
+        path = \(folder.path)/bms.db
+        min_free = 0
+        [quarantine]
+        dir = \(folder.path)/quarantine
+        [defang]
+        mode = enforce
+
+        """
       let bmsd = try BMSDProcess(setup)
       #expect(try bmsd.serves())
+      let session = try bmsd.session()
+      try session.greet()
+      let head = "From: a@example.com\r\nContent-Type: application/octet-stream; name=a.exe\r\n"
+      var message = EditedMessage(parsing: Array("\(head)\r\nMZ\r\n".utf8))
+      message.sender = "<a@example.com>"
+      message.recipients = [EditedMessage.Recipient("<b@example.net>")]
+      let outcome = try session.send(message)
+      #expect(outcome.finalReply == .proceed)
+      // The attachment is gone, and its original kept.
+      #expect(outcome.message.body != message.body)
+      #expect(
+        try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/quarantine").count == 1)
       #expect(try bmsd.stop() == 0)
     }
   }

@@ -48,8 +48,8 @@ final class LiveDaemon {
     return URL(filePath: tests).deletingLastPathComponent().appending(path: "bmsd")
   }
 
-  /// Starts the daemon and waits until it says that it is ready.
-  func start() throws {
+  /// Starts the daemon and waits until it says that it is ready; `prefix` is what stands before it.
+  func start(prefix: [String] = []) throws {
     let ready = folder.path("notify")
     unlink(ready)
     let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
@@ -69,8 +69,9 @@ final class LiveDaemon {
     setsockopt(
       descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     process = Process()
-    process.executableURL = try Self.executable()
-    process.arguments = ["run", "--config", configuration]
+    let line = prefix + [try Self.executable().path, "run", "--config", configuration]
+    process.executableURL = URL(filePath: line[0])
+    process.arguments = Array(line.dropFirst())
     process.environment = Sanitizer.environment.merging(["NOTIFY_SOCKET": ready]) { $1 }
     process.standardError = FileHandle.nullDevice
     try process.run()

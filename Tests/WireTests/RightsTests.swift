@@ -150,6 +150,83 @@ extension WireTests {
       #expect(try owners() == [Int(Self.owner)])
     }
 
+    @Test func aFileThatMayNotBeReadIsNotCalledFaulty() throws {
+      daemon.end(SIGTERM)
+      chmod(daemon.configuration, 0o600)
+      for arguments in [["check"], ["config", "show"], ["status"], ["log"], ["run"], ["pipeline"]] {
+        let outcome = try daemon.run(arguments, prefix: ["/usr/bin/timeout", "20"] + Self.nobody)
+        #expect(outcome.status == EX_NOPERM, "\(arguments): \(outcome)")
+        #expect(outcome.errors.contains("as root or with sudo"), "\(arguments): \(outcome)")
+      }
+      chmod(daemon.configuration, 0o644)
+    }
+
+    /// A file with both sockets in a folder of the daemon's user.
+    private func useOwnFolder(_ more: String) throws {
+      let text = try String(contentsOfFile: daemon.configuration, encoding: .utf8)
+        .replacing("control.sock", with: "state/control.sock\n\(more)")
+        .replacing("bms.sock", with: "state/bms.sock")
+      try Data(text.utf8).write(to: URL(filePath: daemon.configuration))
+      chmod(daemon.configuration, 0o644)
+    }
+
+    private func owner(_ path: String) -> uid_t? {
+      var status = stat()
+      return lstat(path, &status) == 0 ? status.st_uid : nil
+    }
+
+    @Test func rootLeavesNoSocketBehindThatItsSuccessorCannotUse() throws {
+      daemon.end(SIGTERM)
+      try useOwnFolder("")
+      try daemon.start()
+      for name in ["bms.sock", "control.sock"] {
+        #expect(owner("\(state)/\(name)") == Self.owner, "\(name)")
+      }
+      daemon.end(SIGKILL)
+      // Started as its user it takes them over; the second one finds that it runs.
+      try daemon.start(prefix: Self.asOwner)
+      #expect(try daemon.command("status").status == 0)
+      daemon.end(SIGTERM)
+      // Somebody else's: nothing is said that nobody knows.
+      try ListeningSocket.open(.unix(path: "\(state)/bms.sock"), mode: 0o600).closeDescriptor()
+      let outcome = try daemon.run(["run"], prefix: ["/usr/bin/timeout", "20"] + Self.asOwner)
+      #expect(outcome.status == EX_UNAVAILABLE)
+      #expect(outcome.errors.contains("bms.sock belongs to root"), "\(outcome)")
+      #expect(!outcome.errors.contains("another process"), "\(outcome)")
+    }
+
+    @Test func aGroupThatTheDaemonMayNotGiveAwayIsAFault() throws {
+      daemon.end(SIGTERM)
+      try useOwnFolder("socket_group = games")
+      let group = try #require(getgrnam("games")).pointee.gr_gid
+      try daemon.start(prefix: Self.asOwner)
+      let status = try daemon.command("status")
+      #expect(status.status == 1)
+      #expect(status.output.contains("SupplementaryGroups=games"), "\(status)")
+      #expect(try daemon.run(["ban", "list"], prefix: Self.asOwner).status == 0)
+      daemon.end(SIGTERM)
+      // A process may give its file to a group that it is in.
+      try daemon.start(prefix: [
+        "/usr/bin/setpriv", "--reuid=1", "--regid=1", "--groups=\(group)",
+      ])
+      #expect(try daemon.command("status").status == 0)
+      chmod(state, 0o751)
+      let member = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--groups=\(group)"]
+      #expect(try daemon.run(["status"], prefix: member).status == 0)
+      #expect(try daemon.run(["status"], prefix: Self.nobody).status == EX_NOPERM)
+      daemon.end(SIGTERM)
+      // In a setgid folder it need not.
+      let folder = daemon.folder.path("control")
+      try #require(mkdir(folder, 0o750) == 0 && chown(folder, Self.owner, group) == 0)
+      try #require(chmod(folder, 0o2750) == 0)
+      let text = try String(contentsOfFile: daemon.configuration, encoding: .utf8)
+        .replacing("state/control.sock", with: "control/control.sock")
+      try Data(text.utf8).write(to: URL(filePath: daemon.configuration))
+      try daemon.start(prefix: Self.asOwner)
+      #expect(try daemon.run(["status"], prefix: member).status == 0)
+      daemon.end(SIGTERM)
+    }
+
     /// Read-only for the daemon's user: nothing starts that could not learn.
     @Test("fault 18: a read-only database is said at start") func aReadOnlyDatabaseIsSaidAtStart()
       throws

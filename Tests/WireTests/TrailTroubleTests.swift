@@ -54,14 +54,51 @@ extension WireTests {
       #expect(try daemon.command("log").status == 0)
     }
 
-    @Test func aTrailOverwrittenWithJunkStopsNoMail() throws {
+    @Test func aFileThatIsNoTrailStopsNoMailAndStaysAsItIs() throws {
       let daemon = try daemon()
       _ = try daemon.answer(from: "192.0.2.1")
       try awaitEntries(1, daemon)
       let junk = Data(repeating: 0xA5, count: 40_000)
       try junk.write(to: URL(filePath: daemon.folder.path("trail.db")), options: .atomic)
       for number in 2...4 { #expect(try daemon.answer(from: "192.0.2.\(number)").code == 451) }
-      try awaitEntries(3, daemon)
+      let end = ContinuousClock.now + .seconds(20)
+      var status = try daemon.command("status")
+      while status.status == 0, ContinuousClock.now < end { status = try daemon.command("status") }
+      #expect(status.output.contains("trail.db is no trail of bmsd"), "\(status)")
+      #expect(try Data(contentsOf: URL(filePath: daemon.folder.path("trail.db"))) == junk)
+      unlink(daemon.folder.path("trail.db"))
+      _ = try daemon.answer(from: "192.0.2.5")
+      try awaitEntries(1, daemon)
+      daemon.end(SIGTERM)
+    }
+
+    /// Two mails are deferred, one is let in; each deferral is of one message.
+    @Test func statsCountMessages() throws {
+      let daemon = try daemon()
+      for number in 1...2 { #expect(try daemon.answer(from: "192.0.\(number).1").code == 451) }
+      try awaitEntries(2, daemon)
+      let outcome = try daemon.command("stats", "--since", "1h", "--json")
+      let line = try #require(outcome.output.split(separator: "\n").first)
+      let total = try #require(
+        try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+      #expect(total["messages"] as? Int == 2)
+      #expect(total["deferred"] as? Int == 2)
+      #expect(total["refused"] as? Int == 0 && total["accepted"] as? Int == 0)
+      #expect(total["refused_recipients"] as? Int == 2)
+      daemon.end(SIGTERM)
+    }
+
+    @Test("nothing that was typed is written to a terminal as it is")
+    func controlCharacters() throws {
+      let daemon = try daemon()
+      let evil = "x\u{1B}]0;y\u{7}\u{9B}31m"
+      for arguments in [["config", "explain", evil], ["explain", evil], ["log", "--since", "2026-02-31"]] {
+        let outcome = try daemon.run(arguments)
+        #expect(outcome.status != 0)
+        #expect(!outcome.errors.isEmpty)
+        let text = outcome.errors + outcome.output
+        #expect(text.unicodeScalars.allSatisfy { $0 == "\n" || $0.value >= 0x20 && $0.value < 0x7F })
+      }
       daemon.end(SIGTERM)
     }
 

@@ -22,7 +22,8 @@ struct Advice {
 
   var lines: [String] {
     let stopped = entry.decisions.filter { $0.isActing && $0.isAgainst }
-    let withheld = entry.decisions.filter(\.isWithheld)
+    let endless = Decision.Effect.alwaysAccept.rawValue
+    let withheld = entry.decisions.filter { $0.isWithheld && $0.effect != endless }
     guard let chosen = stopped.isEmpty ? withheld.isEmpty ? nil : withheld : stopped else {
       return [ending]
     }
@@ -58,6 +59,11 @@ struct Advice {
     if listed {
       return "The allow-list let it in; bmsd allow list shows the entry, bmsd allow remove ends it."
     }
+    if entry.decisions.contains(where: {
+      $0.isWithheld && $0.effect == Decision.Effect.alwaysAccept.rawValue
+    }) {
+      return "[network] always_accept let it in, and will: there is nothing to do."
+    }
     switch entry.ending {
     case "abandoned": return "Nothing was against it: it was given up by the other side."
     default: return "Nothing was against it."
@@ -84,11 +90,11 @@ struct Advice {
   }
 
   /// The ban that decided stands at the beginning of its detail: the address may be one of a banned
-  /// network, the ban one of a domain. One from a file is removed there, and `change` names it; what
-  /// observe would have banned is not banned.
+  /// network, the ban one of a domain. One from a file is removed there, and `change` names it, or
+  /// passed by; what observe would have banned is not banned.
   private func unban(_ decision: TrailDecision) -> [String] {
-    guard decision.code != "banned-by-file", decision.effect == Decision.Effect.enforced.rawValue
-    else { return [] }
+    guard decision.code != "banned-by-file" else { return allow(decision) }
+    guard decision.effect == Decision.Effect.enforced.rawValue else { return [] }
     let party = decision.detail?.split(separator: ": ").first.map(String.init)
     return (party ?? ip.map { "\($0)" }).map { ["bmsd ban remove \(Self.quoted($0))"] } ?? []
   }
@@ -96,9 +102,18 @@ struct Advice {
   private func passes(_ decision: TrailDecision) -> [String] {
     let sender = Mailbox(envelope: entry.sender ?? "")
     let recipients = decision.recipient.map { [$0] } ?? entry.recipients
-    return recipients.prefix(Self.shown).map {
+    // What was cut when it was stored, or is longer than a line, is no argument.
+    guard Self.isWhole(sender) else { return [] }
+    return recipients.prefix(Self.shown).filter { Self.isWhole(Mailbox(envelope: $0)) }.map {
       "bmsd greylist pass \(Self.quoted(sender)) \(Self.quoted(Mailbox(envelope: $0)))"
     }
+  }
+
+  /// Bytes of an address in a printed command; none on the Internet is longer (RFC 5321 §4.5.3.1).
+  private static let longestAddress = 512
+
+  private static func isWhole(_ mailbox: Mailbox) -> Bool {
+    mailbox.description.utf8.count <= longestAddress
   }
 
   /// The line of the file that would have to change.
@@ -119,7 +134,8 @@ struct Advice {
   /// An address as an argument that a shell takes as it is.
   private static func quoted(_ mailbox: Mailbox) -> String { quoted(mailbox.description) }
 
-  private static func quoted(_ text: String) -> String {
+  /// A text as an argument that a shell takes as it is.
+  static func quoted(_ text: String) -> String {
     let plain = text.utf8.allSatisfy { byte in
       (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte)
         || (0x61...0x7A).contains(byte) || Array("@._+=:/-".utf8).contains(byte)

@@ -41,16 +41,29 @@ package struct Retrial {
   /// What the trail cannot give back.
   package var caveat: String {
     "Decided from the recorded facts: the other header fields and the body are not known any more. "
-      + "Bans, allow-list and greylist are not asked again; what they said then is not compared."
+      + "Bans, allow-list and greylist are not asked again: what they said then counts for today, too, "
+      + "where their mode is still the same."
   }
 
   /// What differs between then and now, in words; empty when nothing does.
-  package func differences(from outcome: Trial.Outcome) -> [String] {
+  ///
+  /// `modes` are those of today's modules that are not off.
+  package func differences(from outcome: Trial.Outcome, modes: [String: String]) -> [String] {
     let now = TrailEntry(outcome.record)
     var lines: [String] = []
-    // The verdict then was theirs, whom nobody asks now.
-    let wasMemory = entry.decisions.contains {
-      Self.remembering.contains($0.module) && $0.isActing && $0.verdict != "proceed"
+    let memory = entry.decisions.filter {
+      Self.remembering.contains($0.module) && $0.verdict != "proceed"
+    }
+    for module in Self.remembering {
+      guard let then = memory.first(where: { $0.module == module })?.mode else { continue }
+      let today = modes[module] ?? "off"
+      if then != today {
+        lines.append("[\(module)] mode: then \(then), now \(today).")
+      }
+    }
+    // The verdict then was theirs, whom nobody asks now, and who would say the same.
+    let wasMemory = memory.contains {
+      $0.isActing && modes[$0.module, default: "off"] == $0.mode
     }
     if entry.ending != now.ending, !wasMemory {
       lines.append("Verdict: then \(entry.ending), now \(now.ending).")
@@ -63,6 +76,22 @@ package struct Retrial {
     let today = Self.answers(now)
     for answer in then where !today.contains(answer) { lines.append("Only then: \(answer)") }
     for answer in today where !then.contains(answer) { lines.append("Only now: \(answer)") }
+    return lines
+  }
+
+  /// What the database's modules decided then and would again, a sentence each: the verdict of
+  /// `try` alone would hide it.
+  package func recalled(modes: [String: String]) -> [String] {
+    var lines: [String] = []
+    for decision in entry.decisions
+    where Self.remembering.contains(decision.module) && decision.verdict != "proceed"
+      && decision.isActing && modes[decision.module] == decision.mode
+    {
+      let line =
+        "By what was recorded, \(decision.module) at \(decision.stage) says \(decision.verdict) "
+        + "(\(decision.code ?? "")) as then."
+      if !lines.contains(line) { lines.append(line) }
+    }
     return lines
   }
 

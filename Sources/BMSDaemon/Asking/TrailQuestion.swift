@@ -34,7 +34,11 @@ package struct TrailQuestion: Sendable {
   package func reasonsForNothing(
     in reader: TrailReader, _ options: Settings<TrailOptions>, now: Int64, _ time: TimeText = .local
   ) throws(StoreTrouble) -> [String] {
-    var lines = ["Nothing is known of \(typed)."]
+    let asides = TrailAside.all(of: reader.path).map {
+      "An earlier trail was set aside as \($0.path) on \(time.text($0.moved * 1000)), damaged or of a "
+        + "later version: what it holds is not asked."
+    }
+    var lines = ["Nothing is known of \(typed)."] + asides
     let extent = try reader.extent()
     let losses = try reader.losses()
     guard let oldest = extent.oldest else {

@@ -10,7 +10,7 @@ struct BanFile: Sendable {
   /// A line that holds an address, for the log.
   struct Line: Sendable {
     let network: IPNetwork
-    /// `banned_ips.txt:12`
+    /// `/etc/mail/banned_ips.txt:12`
     let place: String
   }
 
@@ -42,7 +42,6 @@ struct BanFile: Sendable {
   func line(covering ip: IPAddress) -> Line? { index.values(covering: ip).first }
 
   private mutating func add(_ bytes: [UInt8], _ path: String) {
-    let name = path.split(separator: "/").last ?? "?"
     var number = 0
     for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
       number += 1
@@ -61,7 +60,7 @@ struct BanFile: Sendable {
         fault("\(path):\(number): more than \(Self.maximumLines) lines; the rest is left out")
         return
       }
-      index[.network(network)] = Line(network: network, place: "\(name):\(number)")
+      index[.network(network)] = Line(network: network, place: "\(path):\(number)")
     }
   }
 

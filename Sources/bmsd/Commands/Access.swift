@@ -58,7 +58,7 @@ struct AccessCommand: ParsableCommand {
     private func openMap() throws -> AccessMap {
       var text = map ?? ""
       if text.isEmpty {
-        text = config.setup().configuration.settings(SPFOptions.self).accessFile
+        text = try config.setup().configuration.settings(SPFOptions.self).accessFile
       }
       guard !text.isEmpty else {
         Terminal.error("bmsd: there is no access map: [spf] access_file is not set")

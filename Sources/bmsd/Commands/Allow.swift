@@ -3,6 +3,7 @@
 
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Configuration
 internal import Mail
 
 struct Allow: ParsableCommand {
@@ -29,11 +30,12 @@ struct Allow: ParsableCommand {
     var party: String
     @Option(
       help: ArgumentHelp(
-        "Only these modules are not asked, by section: helo,greylist", valueName: "MODULES"))
+        "Only these modules are not asked, by section: helo,greylist", valueName: "MODULES"),
+      completion: .list(skippableNames))
     var skip: String?
     @Option(
       help: ArgumentHelp(
-        "Until the end of this day, as 2026-12-31, in UTC; for ever without it.",
+        "Until the end of this day, as 2026-12-31, or to a time of it; for ever without it.",
         valueName: "DATE"))
     var until: String?
     @Flag(help: "Let the sender in without a proof.") var unauthenticated = false
@@ -42,11 +44,9 @@ struct Allow: ParsableCommand {
     func run() throws {
       var end: Int64?
       if let until {
-        guard let date = ListDate.parse(until) else {
-          throw ValidationError(
-            "--until \(until): write a date like 2026-12-31, or '2026-12-31 10:00'")
+        do throws(ValueError) { end = try TimeText.local.parseEnd(until) } catch {
+          throw ValidationError("--until: \(error.message)")
         }
-        end = date
       }
       let modules = skip?.split { $0 == "," || $0 == " " }.map(String.init) ?? []
       if skip != nil, modules.isEmpty {
@@ -77,7 +77,7 @@ struct Allow: ParsableCommand {
           rows.append([
             entry.kind == "domain" ? "@\(entry.value)" : entry.value,
             entry.skip.isEmpty ? "all" : entry.skip.joined(separator: ","), proof,
-            ListDate.text(entry.since), ListDate.text(entry.until),
+            TimeText.local.text(entry.since), TimeText.local.text(entry.until),
             MailText(entry.note).description,
           ])
         }

@@ -28,8 +28,8 @@ struct BanCommand: ParsableCommand {
           print(BanCommand.json(ban))
         } else {
           rows.append([
-            ban.kind == "domain" ? "@\(ban.value)" : ban.value, ListDate.text(ban.since),
-            ListDate.text(ban.until), ban.reference.isEmpty ? "-" : ban.reference,
+            ban.kind == "domain" ? "@\(ban.value)" : ban.value, TimeText.local.text(ban.since),
+            TimeText.local.text(ban.until), ban.reference.isEmpty ? "-" : ban.reference,
             MailText(ban.reason).description,
           ])
         }
@@ -87,7 +87,8 @@ struct BanCommand: ParsableCommand {
       abstract: "Print the banned addresses for other programs.",
       discussion: """
         list: an address or network a line, as [banned_ips] file reads them. zone: lines of a BIND \
-        zone without SOA, IPv4 only; a /24 with more than 128 banned addresses is one wildcard.
+        zone without SOA, IPv4 only; a /24 with more than 128 banned addresses is one wildcard. Our \
+        own clients, trusted relays, [banned_ips] never and the allow-list are left out.
         """)
 
     @OptionGroup var config: ConfigFile
@@ -95,7 +96,7 @@ struct BanCommand: ParsableCommand {
 
     func run() throws {
       var bans: [BanRow] = []
-      try DaemonAccess(config).ask(.banList, rows: BanRow.self) { bans.append($0) }
+      try DaemonAccess(config).ask(.banExport, rows: BanRow.self) { bans.append($0) }
       switch format {
       case .list:
         for ban in bans where ban.kind == "ip" { print(ban.value) }

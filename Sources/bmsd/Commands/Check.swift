@@ -18,7 +18,7 @@ struct Check: ParsableCommand {
   @Flag(help: "One JSON object a fault.") var json = false
 
   func run() throws {
-    let setup = config.setup()
+    let setup = try config.setup()
     var faults = setup.faults
     if setup.pipeline != nil, let networks = MyNetworks.ofThisMachine() {
       faults += networks.differences(from: setup.configuration).map {

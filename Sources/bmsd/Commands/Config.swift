@@ -19,7 +19,7 @@ struct Config: ParsableCommand {
     @Flag(help: "One JSON object an option.") var json = false
 
     func run() throws {
-      let setup = config.setup()
+      let setup = try config.setup()
       for fault in setup.faults { Terminal.error(fault.description) }
       let entries = setup.configuration.entries
       if json {
@@ -70,12 +70,15 @@ struct Config: ParsableCommand {
       abstract: "Say what one option means, its kind and default, and its value now.")
 
     @OptionGroup var config: ConfigFile
-    @Argument(help: ArgumentHelp("An option: helo.require, or require.", valueName: "KEY"))
+    @Argument(
+      help: ArgumentHelp("An option: helo.require, or require.", valueName: "KEY"),
+      completion: .list(Documentation.optionNames))
     var key: String
 
     func run() throws {
+      let setup = try config.setup()
       do {
-        print(try Documentation.explain(key, in: config.setup().configuration))
+        print(try Documentation.explain(key, in: setup.configuration))
       } catch {
         Terminal.error("bmsd: \(error.message)")
         throw ExitCode(EX_USAGE)
@@ -127,7 +130,7 @@ struct Config: ParsableCommand {
       Terminal.error("bmsd: compared with \(path) instead")
       var good = ConfigFile()
       good.path = path
-      return DifferenceRow.between(good.setup().configuration, and: file)
+      return DifferenceRow.between(try good.setup().configuration, and: file)
     }
   }
 

@@ -20,9 +20,12 @@ struct Log: ParsableCommand {
   @OptionGroup var config: ConfigFile
   @Option(help: "Only what began at or after this time.") var since: String?
   @Option(help: "Only what began before this time.") var until: String?
-  @Option(help: "Only this verdict: accept, reject, tempfail, discard, hold, abandoned.")
+  @Option(
+    help: ArgumentHelp("Only this verdict: \(verdicts.joined(separator: ", "))."),
+    completion: .list(verdicts))
   var verdict: String?
-  @Option(help: "Only where this module said something.") var module: String?
+  @Option(help: "Only where this module said something.", completion: .list(modules))
+  var module: String?
   @Option(help: "Only from senders with this in their address.") var from: String?
   @Option(help: "Only to recipients with this in their address.") var to: String?
   @Flag(help: "Only what would have been refused or changed, had everything been enforced.")
@@ -39,15 +42,15 @@ struct Log: ParsableCommand {
     var filter = TrailFilter()
     filter.since = try since.map { try Moment.parse($0, option: "since") }
     try check(verdict, "verdict", Self.verdicts)
-    try check(module, "module", BMSDaemon.pipelineNames + ["runner"])
+    try check(module, "module", Self.modules)
     filter.until = try until.map { try Moment.parse($0, option: "until") }
     filter.verdict = verdict
     filter.module = module
     filter.from = from
     filter.to = to
     filter.would = would
-    var (reader, configuration) = try config.openTrail()
-    let path = configuration.settings(TrailOptions.self).path.path
+    var (reader, _) = try config.openTrail()
+    let path = reader.path
     try Trail.reading {
       let entries = try ProgressLine.during("searching") {
         try reader.entries(filter, limit: limit)
@@ -68,6 +71,8 @@ struct Log: ParsableCommand {
       }
     }
   }
+
+  private static let modules = BMSDaemon.pipelineNames + ["runner"]
 
   private static let verdicts = [
     "accept", "change", "discard", "hold", "reject", "tempfail", "abandoned", "quarantine",

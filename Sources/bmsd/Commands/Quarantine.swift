@@ -162,7 +162,7 @@ enum QuarantineReport {
   static func columns(_ mail: KeptMail, isMissing: Bool) -> [String] {
     let more = mail.recipients.count > 1 ? " and \(mail.recipients.count - 1) more" : ""
     return [
-      mail.reference, ListDate.text(mail.time), mail.sender.description,
+      mail.reference, TimeText.local.text(mail.time), mail.sender.description,
       (mail.recipients.first?.description ?? "-") + more,
       isMissing ? "missing" : String(mail.size),
       mail.reason.description, mail.subject?.description ?? "",
@@ -173,7 +173,7 @@ enum QuarantineReport {
     _ mail: KeptMail, missing: String?, _ releases: [Release]
   ) -> [String] {
     var rows = [
-      ["reference", mail.reference], ["kept", ListDate.text(mail.time)],
+      ["reference", mail.reference], ["kept", TimeText.local.text(mail.time)],
       ["by", "\(mail.module): \(mail.reason)"], ["from", mail.sender.description],
     ]
     rows += mail.recipients.map { ["to", $0.description] }

@@ -17,6 +17,7 @@ struct Run: ParsableCommand {
   @OptionGroup var config: ConfigFile
 
   func run() throws {
+    try config.requireReadable()
     let daemon: Daemon
     do {
       daemon = try Daemon(path: config.path)

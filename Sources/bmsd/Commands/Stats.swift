@@ -3,6 +3,7 @@
 
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Environment
 internal import Glibc
 internal import Mail
 internal import Store
@@ -24,7 +25,7 @@ struct Stats: ParsableCommand {
     let (reader, _) = try config.openTrail()
     try Trail.reading {
       let stats = try ProgressLine.during("counting") { try reader.stats(since: start) }
-      let report = StatsReport(stats)
+      let report = StatsReport(stats, since: start, until: SystemTime().milliseconds)
       let lines =
         json
         ? report.json(would: would)
@@ -37,13 +38,18 @@ struct Stats: ParsableCommand {
 /// The numbers of `bmsd stats`, as tables or JSON.
 struct StatsReport {
   private let stats: TrailStats
+  private let since: Int64
+  private let until: Int64
 
-  init(_ stats: TrailStats) { self.stats = stats }
+  /// Numbers from `since` to `until`, in milliseconds since 1970.
+  init(_ stats: TrailStats, since: Int64, until: Int64) {
+    self.stats = stats
+    self.since = since
+    self.until = until
+  }
 
   func text(would: Bool, hasBars: Bool) -> [String] {
     guard stats.entries > 0 else { return ["No mail came in that time."] }
-    let hours = max(1, Double(stats.last - stats.first) / 3_600_000)
-    let rate = Double(stats.entries) / hours
     var lines = [
       "\(stats.entries) messages from \(TimeText.local.text(stats.first)) to "
         + "\(TimeText.local.text(stats.last)), \(Self.rounded(rate)) an hour"
@@ -78,6 +84,16 @@ struct StatsReport {
       lines += [""] + Terminal.table(rows)
     }
     return lines
+  }
+
+  /// Messages an hour of the time that was asked for, or of that which the trail covers where that is
+  /// less.
+  private var rate: Double {
+    Double(stats.entries) * 3_600_000 / Double(max(1, until - max(since, stats.oldest)))
+  }
+
+  private func count(_ endings: String...) -> Int {
+    stats.endings.filter { endings.contains($0.ending) }.map(\.count).reduce(0, +)
   }
 
   private func table(
@@ -121,8 +137,12 @@ struct StatsReport {
       Terminal.json([
         ("kind", .string("total")), ("messages", .number(stats.entries)),
         ("first", .number(Int(stats.first))), ("last", .number(Int(stats.last))),
-        ("accepted", .number(stats.acceptedRecipients)),
-        ("refused", .number(stats.refusedRecipients)), ("bytes", .number(stats.bytes)),
+        ("since", .number(Int(max(since, stats.oldest)))), ("until", .number(Int(until))),
+        ("accepted", .number(count("accept", "discard", "hold", "quarantine"))),
+        ("refused", .number(count("reject"))), ("deferred", .number(count("tempfail"))),
+        ("abandoned", .number(count("abandoned"))),
+        ("accepted_recipients", .number(stats.acceptedRecipients)),
+        ("refused_recipients", .number(stats.refusedRecipients)), ("bytes", .number(stats.bytes)),
         ("lost", .number(stats.lost)),
       ])
     ]

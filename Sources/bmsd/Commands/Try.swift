@@ -4,6 +4,7 @@
 internal import Addressing
 internal import ArgumentParser
 internal import BMSDaemon
+internal import Configuration
 internal import Environment
 internal import Glibc
 internal import Mail
@@ -92,17 +93,27 @@ struct Try: ParsableCommand {
     }
     let report = TrialReport(outcome, retrial.envelope, setup.configuration)
     for line in json ? report.json : report.text { print(line) }
-    let differences = retrial.differences(from: outcome)
+    let modes = Dictionary(
+      pipeline.modules.map { ($0.name, $0.mode.rawValue) }, uniquingKeysWith: { first, _ in first })
+    let differences = retrial.differences(from: outcome, modes: modes)
+    let recalled = retrial.recalled(modes: modes)
     if json {
-      print(Terminal.json([("differences", .array(differences.map { .string($0) }))]))
+      print(
+        Terminal.json([
+          ("differences", .array(differences.map { .string($0) })),
+          ("recalled", .array(recalled.map { .string($0) })),
+        ]))
     } else {
       print("")
+      for line in recalled { print(line) }
       for line in differences.isEmpty ? ["Nothing differs from what was recorded."] : differences {
         print(line)
       }
       print(retrial.caveat)
     }
-    if outcome.isRefused { throw ExitCode(1) }
+    if outcome.isRefused || recalled.contains(where: { !$0.contains(" says accept ") }) {
+      throw ExitCode(1)
+    }
   }
 
   /// How long DNS may take for what is known before a message comes.

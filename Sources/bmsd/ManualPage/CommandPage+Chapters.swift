@@ -95,12 +95,23 @@ extension CommandPage {
     The database as it was before a new version changed its tables.
     .It Pa /var/lib/bms/trail.db
     The decision trail; it may be deleted at any time.
+    A file there that is no trail of bmsd is neither changed nor moved: the trail stays off until it is
+    gone.
+    .It Pa /var/lib/bms/trail.db.aside , trail.db.aside.2
+    Earlier trails that were damaged or of a later version; they may be deleted.
+    bmsd deletes them when their entries are older than
+    .Cm [trail] keep
+    and
+    .Cm keep_refused ,
+    and overwrites none.
     .It Pa /var/lib/bms/quarantine
     Originals of mail that was changed or kept away, a file each.
     .It Pa /etc/mail/bms/attachment.txt
     The notice in the place of an attachment, where there is one of your own.
     .It Pa /var/lib/bms/bms.conf.good
     The configuration that the daemon took last.
+    .It Pa /var/lib/bms/bms.conf.started
+    The configuration that it began with: keys that need a restart hold as they stand there.
     .It Pa /run/bms/control.sock
     Where commands reach the daemon.
     .It Pa /var/spool/postfix/bms/bms.sock
@@ -209,8 +220,32 @@ extension CommandPage {
     .Pp
     Whoever can write to the milter socket can pose as the MTA: keep it to the MTA's group, or on a
     loopback address of a machine without other users.
-    Whoever can write to the control socket can change lists and reload:
+    Whoever can write to the control socket can change lists and reload: root, the daemon's user, and
+    the group of
     .Cm [control] socket_group .
+    A process may give a file to a group that it is in only.
+    Under
+    .Xr systemd 1
+    that takes
+    .Ic systemctl edit bmsd
+    with
+    .Bd -literal -offset indent
+    [Service]
+    SupplementaryGroups=GROUP
+    PrivateUsers=no
+    SystemCallFilter=@chown
+    RuntimeDirectoryMode=0751
+    .Ed
+    .Pp
+    of which the last line lets the group pass the folder.
+    Or the socket lies in a folder of its own, in mode 2750 and of that group, which
+    .Cm ReadWritePaths=
+    names.
+    The group's members must be able to read the configuration, too:
+    .Ic setfacl -m g:GROUP:r /etc/mail/bms.conf .
+    Where the socket cannot have the group, the daemon starts nevertheless and
+    .Ic bmsd status
+    says so.
     .Pp
     The trail holds addresses and, unless
     .Cm [trail] subject
