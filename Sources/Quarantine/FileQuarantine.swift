@@ -3,6 +3,7 @@
 
 internal import Digests
 package import Environment
+internal import Glibc
 internal import Mail
 package import Store
 internal import Synchronization
@@ -157,6 +158,8 @@ package final class FileQuarantine: QuarantineStore {
     do throws(FileTrouble) {
       bytes = try folder.read(name, limit: mail.size)
     } catch {
+      // More bytes than were kept: it is another file, whatever its first ones are.
+      if error.code == EFBIG { throw .damaged(reference: mail.reference) }
       let trouble = QuarantineTrouble(error, path: folder.path)
       if case .missing = trouble { throw .gone(reference: mail.reference) }
       throw trouble
