@@ -13,8 +13,10 @@ package struct ArchiveLimits: Sendable, Equatable {
   package var depth = 8
   /// Decompressed bytes for each compressed one, of a member of more than a megabyte.
   package var ratio = 200
-  /// Decompressed bytes of a message: only archives in archives are decompressed.
+  /// Decompressed bytes of a message, those of archives and messages in archives.
   package var bytes = 64 << 20
+  /// Decompressed bytes of a message that are searched for archives which no name announces.
+  package var searchedBytes = 64 << 20
 
   /// The limits that hold by default.
   package init() {}
@@ -48,6 +50,8 @@ package enum ArchiveProblem: String, Sendable, Hashable, CaseIterable {
   case tooManyEntries = "too-many-entries"
   case tooDeep = "too-deep"
   case tooLarge = "too-large"
+  /// There is more in it than is searched for archives that no name announces.
+  case notSearched = "not-searched"
   /// A member grows more than a file does: a bomb.
   case ratio
 }
@@ -58,6 +62,8 @@ package struct ArchiveListing: Sendable, Equatable {
   package var members: [ArchiveMember] = []
   /// What is wrong with it.
   package var problems: Set<ArchiveProblem> = []
+  /// The content of members that are messages.
+  package var messages: [[UInt8]] = []
   /// Whether there is an archive at all.
   package var isArchive = false
   /// Whether there are archives in it.
@@ -67,6 +73,8 @@ package struct ArchiveListing: Sendable, Equatable {
   package var declaredType: String?
   /// How many bytes were decompressed.
   package var unpackedBytes = 0
+  /// How many bytes were searched for archives.
+  package var searchedBytes = 0
   /// How many members were opened.
   package var visits = 0
 

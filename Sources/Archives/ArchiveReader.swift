@@ -3,8 +3,8 @@
 
 /// A kind of archive: how it is recognised and read. Others than zip find their place here.
 protocol ArchiveFormat {
-  /// Lists what is in `data`; archives in it go to `session` to be read next.
-  static func list(_ data: [UInt8], depth: Int, _ session: inout ArchiveSession)
+  /// Lists what is in an archive; archives in it go to `session` to be read next.
+  static func list(_ archive: PendingArchive, _ session: inout ArchiveSession)
 }
 
 /// Lists archives in attachments.
@@ -16,19 +16,20 @@ package enum ArchiveReader {
 
   /// Lists what is in `data`, whatever stands before and behind the archive in it.
   ///
-  /// Every name is looked at; of those beyond `limits.entries` the first few are kept of which
-  /// `isOfInterest` says so.
+  /// Every name is looked at; of those beyond `limits.entries` the first few are kept that `judge`
+  /// finds of interest.
   package static func list(
     _ data: [UInt8], limits: ArchiveLimits = ArchiveLimits(),
-    isOfInterest: @escaping (ArchiveMember) -> Bool = { _ in false }
+    judge: @escaping (ArchiveMember) -> MemberJudgement? = { member in
+      ArchiveReader.isArchiveName(member.path) ? .archive : nil
+    }
   ) -> ArchiveListing {
-    var session = ArchiveSession(limits: limits, isOfInterest)
+    var session = ArchiveSession(limits: limits, judge)
     session.listing.declaredType = Zip.declaredType(of: data)
     session.queue(data, depth: 1)
-    while let next = session.pending.popLast() {
-      Zip.list(next.data, depth: next.depth, &session)
-    }
+    while let next = session.pending.popLast() { Zip.list(next, &session) }
     session.listing.unpackedBytes = max(0, limits.bytes &- session.bytesLeft)
+    session.listing.searchedBytes = max(0, limits.searchedBytes &- session.searchLeft)
     return session.listing
   }
 
@@ -36,12 +37,31 @@ package enum ArchiveReader {
   package static func isArchive(named name: String) -> Bool { isArchiveName(Array(name.utf8)) }
 
   /// Whether the last part of a path says that it is a zip archive.
-  static func isArchiveName(_ path: [UInt8]) -> Bool {
+  package static func isArchiveName(_ path: [UInt8]) -> Bool {
     guard let dot = path.lastIndex(of: UInt8(ascii: ".")) else { return false }
     // White space at the end of a name goes where the file is made.
     let end = path[(dot &+ 1)...].prefix(8).filter { $0 > 0x20 }
     return extensions.contains(String(decoding: end, as: UTF8.self).lowercased())
   }
+}
+
+/// What the name of a member asks for.
+package enum MemberJudgement: Sendable {
+  /// That it be kept.
+  case interest
+  /// That it be opened as an archive.
+  case archive
+  /// That its content be given out as a message.
+  case message
+}
+
+/// An archive that is to be read.
+struct PendingArchive {
+  var data: [UInt8]
+  var depth: Int
+  /// Whether its name or its first bytes say that it is one, so that it is damaged if it cannot be
+  /// read. Of other data only a mark was found somewhere, maybe by chance.
+  var isCertain = true
 }
 
 /// The reading of one attachment: what was found, what is left to read, what is left to spend.
@@ -53,17 +73,31 @@ struct ArchiveSession {
   static let mostBeyond = 4
 
   let limits: ArchiveLimits
-  /// Asked of members that there is no room for.
-  let isOfInterest: (ArchiveMember) -> Bool
+  /// What the name of a member asks for.
+  let judge: (ArchiveMember) -> MemberJudgement?
   var listing = ArchiveListing()
-  fileprivate(set) var pending: [(data: [UInt8], depth: Int)] = []
+  fileprivate(set) var pending: [PendingArchive] = []
   private var seen: Set<[UInt8]> = []
   private(set) var bytesLeft: Int
+  /// Bytes in which an archive may still be searched that nothing announces.
+  fileprivate private(set) var searchLeft: Int
 
-  init(limits: ArchiveLimits, _ isOfInterest: @escaping (ArchiveMember) -> Bool) {
+  init(limits: ArchiveLimits, _ judge: @escaping (ArchiveMember) -> MemberJudgement?) {
     self.limits = limits
-    self.isOfInterest = isOfInterest
+    self.judge = judge
     bytesLeft = limits.bytes
+    searchLeft = limits.searchedBytes
+  }
+
+  /// Pays for bytes that are searched; false when there are none left.
+  mutating func search(_ bytes: Int) -> Bool {
+    searchLeft &-= bytes
+    guard searchLeft >= 0 else {
+      searchLeft = 0
+      listing.problems.insert(.notSearched)
+      return false
+    }
+    return true
   }
 
   /// Pays for opening one member; false when enough were opened.
@@ -77,12 +111,11 @@ struct ArchiveSession {
   }
 
   /// Takes an archive to be read.
-  mutating func queue(_ data: [UInt8], depth: Int) {
-    if depth > 1 { listing.holdsArchives = true }
+  mutating func queue(_ data: [UInt8], depth: Int, isCertain: Bool = true) {
     if depth > limits.depth {
       listing.problems.insert(.tooDeep)
     } else {
-      pending.append((data, depth))
+      pending.append(PendingArchive(data: data, depth: depth, isCertain: isCertain))
     }
   }
 
@@ -94,7 +127,7 @@ struct ArchiveSession {
     }
     let member = ArchiveMember(path: Array(path.suffix(Self.longestPath)), depth: depth)
     let isBeyond = listing.members.count >= limits.entries
-    if isBeyond, !isOfInterest(member) { return true }
+    if isBeyond, judge(member) != .interest { return true }
     // libarchive turns the backslashes of some archives into slashes.
     let key = member.path.map { $0 == UInt8(ascii: "\\") ? UInt8(ascii: "/") : $0 }
     guard !seen.contains(key) else { return true }

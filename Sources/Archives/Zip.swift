@@ -6,13 +6,17 @@
 /// Programs disagree about what is in a zip: some believe the directory at its end, some the header
 /// before each member, some a name in an extra field. So the names of all headers that stand
 /// anywhere in the data count, and libarchive opens the archive to tell whether it is whole and to
-/// unpack archives in it.
+/// unpack archives in it: what is called one, what begins as one, and what holds one anywhere.
 enum Zip: ArchiveFormat {
-  static func list(_ data: [UInt8], depth: Int, _ session: inout ArchiveSession) {
-    let isOfInterest = session.isOfInterest
+  static func list(_ archive: PendingArchive, _ session: inout ArchiveSession) {
+    let (data, depth) = (archive.data, archive.depth)
+    let judge = session.judge
     let scan = ZipScan(data, limit: session.limits.entries) { path in
-      isOfInterest(ArchiveMember(path: path, depth: depth))
+      judge(ArchiveMember(path: path, depth: depth)) == .interest
     }
+    // Where only a mark was found, names of headers that make no sense are names of nothing.
+    guard archive.isCertain || scan.isZip else { return }
+    if depth > 1 { session.listing.holdsArchives = true }
     session.listing.isArchive = session.listing.isArchive || scan.isZip
     if scan.isEncrypted { session.listing.problems.insert(.encrypted) }
     if scan.hasUnreadableName { session.listing.problems.insert(.unreadableName) }
@@ -23,7 +27,7 @@ enum Zip: ArchiveFormat {
     guard scan.hasMembers || !scan.isZip else { return }
     var isRead = false
     for end in scan.ends.suffix(mostDirectories) {
-      isRead = read(data, upTo: end, depth, &session) || isRead
+      isRead = read(archive, upTo: end, &session) || isRead
     }
     guard scan.isZip || isRead else {
       // Reached for what is called an archive, or has a mark of one, maybe by chance.
@@ -31,13 +35,11 @@ enum Zip: ArchiveFormat {
       return
     }
     session.listing.isArchive = true
-    if scan.ends.isEmpty { session.listing.problems.insert(.damaged) }
+    if scan.ends.isEmpty, archive.isCertain { session.listing.problems.insert(.damaged) }
     // Without a directory that can be read, the members follow one another from the first header.
     if !isRead, let first = scan.firstHeader {
-      session.listing.problems.insert(.damaged)
-      _ = LibArchive.read(data, first..<data.count, .streamed) { member in
-        take(member, depth, &session)
-      }
+      if archive.isCertain { session.listing.problems.insert(.damaged) }
+      _ = read(archive, first..<data.count, .streamed, &session)
     }
   }
 
@@ -58,14 +60,42 @@ enum Zip: ArchiveFormat {
 
   /// Reads the archive whose directory ends at `end`; false when that does not go.
   private static func read(
-    _ data: [UInt8], upTo end: Int, _ depth: Int, _ session: inout ArchiveSession
+    _ archive: PendingArchive, upTo end: Int, _ session: inout ArchiveSession
   ) -> Bool {
-    LibArchive.read(data, 0..<end, .directory) { member in take(member, depth, &session) }
+    read(archive, 0..<end, .directory, &session)
   }
 
-  /// Takes a member that libarchive sees, and what is in it if that is an archive; false to stop.
+  /// Reads the archive in a range of the data, and again for the archives that were found within
+  /// members on the way, whose beginning was gone by then.
+  private static func read(
+    _ archive: PendingArchive, _ range: Range<Int>, _ source: LibArchive.Source,
+    _ session: inout ArchiveSession
+  ) -> Bool {
+    var hidden: Set<Int> = []
+    var index = 0
+    let isRead = LibArchive.read(archive.data, range, source) { member in
+      defer { index &+= 1 }
+      return take(member, index, archive.depth, &session, &hidden)
+    }
+    guard let last = hidden.max() else { return isRead }
+    index = 0
+    _ = LibArchive.read(archive.data, range, source) { member in
+      defer { index &+= 1 }
+      if hidden.contains(index),
+        let content = content(of: member, &session, isCertain: false), content.isComplete
+      {
+        session.queue(content.bytes, depth: archive.depth &+ 1, isCertain: false)
+      }
+      return index < last
+    }
+    return isRead
+  }
+
+  /// Takes a member that libarchive sees, and what is in it if that is an archive or a message; false
+  /// to stop. The index of one that holds an archive somewhere goes to `hidden`.
   private static func take(
-    _ member: LibArchive.Member, _ depth: Int, _ session: inout ArchiveSession
+    _ member: LibArchive.Member, _ index: Int, _ depth: Int, _ session: inout ArchiveSession,
+    _ hidden: inout Set<Int>
   ) -> Bool {
     guard session.visit() else { return false }
     guard let path = member.path else {
@@ -78,24 +108,77 @@ enum Zip: ArchiveFormat {
       return true
     }
     guard member.hasContent else { return true }
-    var content: [UInt8] = []
-    var isArchive = ArchiveReader.isArchiveName(path)
-    let ratioLimit = session.limits.ratio
-    let isComplete = member.read { piece in
-      if content.isEmpty, piece.starts(with: ZipScan.signature) { isArchive = true }
-      guard isArchive else { return false }
-      guard session.spend(piece.count) else { return false }
-      content += piece
-      let most = member.packedSize.multipliedReportingOverflow(by: ratioLimit)
-      if content.count > 1 << 20, !most.overflow, content.count > most.partialValue {
-        session.listing.problems.insert(.ratio)
-        return false
+    let judgement = session.judge(ArchiveMember(path: path, depth: depth))
+    if judgement == .archive || judgement == .message {
+      guard let content = content(of: member, &session) else { return session.bytesLeft > 0 }
+      if judgement == .message {
+        session.listing.messages.append(content.bytes)
+        return true
       }
-      return true
+      if !content.isComplete { session.listing.problems.insert(.damaged) }
+      if !content.bytes.isEmpty { session.queue(content.bytes, depth: depth &+ 1) }
+      return session.bytesLeft > 0
     }
-    guard isArchive else { return true }
+    return search(member, index, depth, &session, &hidden)
+  }
+
+  /// Looks for an archive in a member that is called otherwise; false to stop.
+  private static func search(
+    _ member: LibArchive.Member, _ index: Int, _ depth: Int, _ session: inout ArchiveSession,
+    _ hidden: inout Set<Int>
+  ) -> Bool {
+    var sniffer = ArchiveSniffer()
+    var content = MemberContent()
+    let isComplete = member.read { piece in
+      if content.isEmpty, sniffer.count == 0, piece.starts(with: ZipScan.signature) {
+        content.begins = true
+      }
+      if content.begins { return content.take(piece, of: member, &session) }
+      guard session.search(piece.count) else { return false }
+      sniffer.take(piece)
+      return !sniffer.foundArchive
+    }
+    if sniffer.foundArchive { hidden.insert(index) }
+    guard content.begins else { return true }
     if !isComplete { session.listing.problems.insert(.damaged) }
-    if !content.isEmpty { session.queue(content, depth: depth &+ 1) }
+    if !content.isEmpty { session.queue(content.bytes, depth: depth &+ 1) }
     return session.bytesLeft > 0
+  }
+
+  /// The content of a member as far as limits allow; nil where there is none.
+  private static func content(
+    of member: LibArchive.Member, _ session: inout ArchiveSession, isCertain: Bool = true
+  ) -> (bytes: [UInt8], isComplete: Bool)? {
+    var content = MemberContent(isCertain: isCertain)
+    let isComplete = member.read { content.take($0, of: member, &session) }
+    return content.isEmpty && isComplete ? nil : (content.bytes, isComplete)
+  }
+}
+
+/// The content of a member while it is unpacked.
+private struct MemberContent {
+  private(set) var bytes: [UInt8] = []
+  /// Whether it begins as an archive does.
+  var begins = false
+  /// Whether it is known to be an archive or a message: what is not is at most not searched.
+  private let isCertain: Bool
+
+  init(isCertain: Bool = true) { self.isCertain = isCertain }
+
+  var isEmpty: Bool { bytes.isEmpty }
+
+  /// Takes a piece; false, and a problem, when there is no room for it.
+  mutating func take(
+    _ piece: ArraySlice<UInt8>, of member: LibArchive.Member, _ session: inout ArchiveSession
+  ) -> Bool {
+    guard isCertain ? session.spend(piece.count) : session.search(piece.count) else { return false }
+    bytes += piece
+    guard isCertain else { return true }
+    let most = member.packedSize.multipliedReportingOverflow(by: session.limits.ratio)
+    if bytes.count > 1 << 20, !most.overflow, bytes.count > most.partialValue {
+      session.listing.problems.insert(.ratio)
+      return false
+    }
+    return true
   }
 }

@@ -27,15 +27,18 @@ package struct BannedExtensions: Sendable, Equatable {
   /// The extension by which a file called `text` is banned, nil when it is not.
   ///
   /// `isFileName` is false for a text that is no name of a file by itself, but could serve as one: a
-  /// Content-ID, a parameter of another meaning. Extensions that are also top-level domains ban only
-  /// file names, and not addresses and hosts that are used as such. Those in `exceptions` ban no form
-  /// of the name.
+  /// Content-ID, a parameter of another meaning. Such a text is often an address or a host: `com` bans
+  /// none of these texts, other extensions that are also top-level domains no address and no host.
+  /// Nothing excuses the name of a file: `salary@2024.com` runs like any other. Those in `exceptions`
+  /// ban no form of the name.
   package func extensionBanning(
     _ text: String, isFileName: Bool, except exceptions: Set<String> = []
   ) -> String? {
     for form in FileName.forms(of: text) {
       guard let found = banned(form), !exceptions.contains(found) else { continue }
-      if Self.domains.contains(found), !isFileName || Self.isAddressOrHost(form) { continue }
+      if !isFileName, Self.domains.contains(found), Self.isAddressOrHost(form, of: text, found) {
+        continue
+      }
       return found
     }
     return nil
@@ -60,9 +63,11 @@ package struct BannedExtensions: Sendable, Equatable {
       && word.dropFirst().dropLast().allSatisfy { $0.isHexDigit || $0 == "-" }
   }
 
-  /// `part1@example.com`, `www.example.com`.
-  private static func isAddressOrHost(_ name: String) -> Bool {
-    name.contains("@") || name.hasPrefix("www.")
+  /// `part1@example.one`, `www.example.one`, `http://example.one`, and all that ends in `com`: that is
+  /// the end of a host nearly always.
+  private static func isAddressOrHost(_ form: String, of text: String, _ found: String) -> Bool {
+    found == "com" || form.contains("@") || form.hasPrefix("www.")
+      || text.lowercased().hasSuffix("://" + form)
   }
 
   /// Extensions of pages that a server makes something of: `http://example.com/picture.aspx?id=3`.

@@ -38,6 +38,16 @@ package enum AttachmentDanger: Sendable, Hashable {
   case notInspected(MIMELimit)
   /// The same of the archive in it.
   case archiveNotInspected(ArchiveProblem)
+  /// Something dangerous in what the part holds encoded.
+  indirect case inside(Wrapping, AttachmentDanger)
+}
+
+/// What holds a message, or a file, without being read by the parser.
+package enum Wrapping: String, Sendable, Hashable {
+  /// S/MIME that signs what is in it.
+  case signed = "signed data"
+  /// A message that is a file: in an archive, or in text.
+  case message = "a message that is a file"
 }
 
 /// A dangerous part.
@@ -54,6 +64,10 @@ package enum AttachmentFact: Sendable, Hashable {
   case finding(PartFinding)
   /// Something about the archive in it.
   case archive(ArchiveProblem)
+  /// Only its recipient can read it: S/MIME.
+  case encrypted
+  /// It says that it is S/MIME, and nothing can be known of what is in it.
+  case opaque
 }
 
 extension AttachmentFact {
@@ -90,6 +104,8 @@ package struct Inspection: Sendable {
   package private(set) var sizes: [Int: Int] = [:]
   /// What is in the archive in a part.
   package private(set) var archives: [Int: ArchiveListing] = [:]
+  /// The parts that hold signed data by themselves, without being a multipart/signed.
+  package private(set) var signed: Set<Int> = []
   /// How many bytes were decoded or looked at, those of archives `listingCost` times.
   package private(set) var bytesRead = 0
 
@@ -100,9 +116,17 @@ package struct Inspection: Sendable {
   private var judgements: [PartName: NameJudgement] = [:]
   private let mostBytes: Int
   private var archiveLimits: ArchiveLimits
+  /// How many messages that are read on their own this one is in.
+  private let level: Int
+
+  /// How many such messages within one another are looked into.
+  private static let mostLevels = 8
 
   /// Looks through a message.
-  package init(_ tree: MIMETree, _ rules: AttachmentRules) {
+  package init(_ tree: MIMETree, _ rules: AttachmentRules) { self.init(tree, rules, level: 0) }
+
+  private init(_ tree: MIMETree, _ rules: AttachmentRules, level: Int) {
+    self.level = level
     mostBytes = rules.limits.work(forSize: tree.buffers.first?.count ?? 0)
     archiveLimits = rules.archiveLimits
     for part in tree.inOrder {
@@ -111,11 +135,13 @@ package struct Inspection: Sendable {
       for name in part.names where tree.counts(name, of: part) {
         if let found = judgement(of: name, rules).banned {
           // Forwarded messages are named by their subject: `Welcome to Booking.com`.
-          if part.type.isMessage, BannedExtensions.isOfHosts(found) { continue }
+          if BannedExtensions.isOfHosts(found), tree.isForwardedMessage(part) { continue }
           offend(.name(name, extension: found), part)
         }
       }
-      if rules.scansArchives, part.holdsContent { lookInside(part, tree, rules) }
+      if part.holdsContent || part.kind == .message && !tree.isForwardedMessage(part) {
+        lookInside(part, tree, rules)
+      }
     }
   }
 
@@ -142,8 +168,21 @@ package struct Inspection: Sendable {
     return false
   }
 
-  /// Looks for an archive in the content of a part.
+  /// Looks into the content of a part.
   private mutating func lookInside(_ part: MIMEPart, _ tree: MIMETree, _ rules: AttachmentRules) {
+    if rules.scansArchives { lookForArchive(part, tree, rules) }
+    lookForSigned(part, tree, rules)
+    if rules.scansMessages, part.kind == .embedded, part.names.contains(where: \.saysMessage),
+      let content = wholeContent(of: part, tree, rules)
+    {
+      lookThrough(content, in: part, .message, rules)
+    }
+  }
+
+  /// Looks for an archive in the content of a part.
+  private mutating func lookForArchive(
+    _ part: MIMEPart, _ tree: MIMETree, _ rules: AttachmentRules
+  ) {
     guard let content = content(of: part, part.encoding, tree) else { return }
     sizes[part.id] = content.size
     var isNamedArchive = false
@@ -157,6 +196,74 @@ package struct Inspection: Sendable {
     note(.finding(.ambiguous(.base64BehindPadding)), part)
     // Programs that stop at the padding see other content, which may end where an archive ends.
     list(part, .base64UpToPadding, false, tree, rules)
+  }
+
+  /// The content of a part; nil, and a fact, where a limit forbids to look.
+  private mutating func wholeContent(
+    of part: MIMEPart, _ tree: MIMETree, _ rules: AttachmentRules
+  ) -> [UInt8]? {
+    guard spend(part.body.count, part) else { return nil }
+    var decoder = tree.decoder(of: part)
+    guard let content = decoder.content(limit: rules.limits.decodedBytes) else {
+      note(.finding(.notInspected(.decoded)), part)
+      return nil
+    }
+    return content
+  }
+
+  /// Looks through what S/MIME signs (RFC 8551 §3.5.2).
+  private mutating func lookForSigned(
+    _ part: MIMEPart, _ tree: MIMETree, _ rules: AttachmentRules
+  ) {
+    let isDeclared = SignedFile.isDeclared(part.type)
+    guard isDeclared || part.names.contains(where: SignedFile.isNamed),
+      let content = wholeContent(of: part, tree, rules), content.contains(where: { $0 > 0x20 })
+    else { return }
+    switch CryptographicMessage(content) {
+    case .signed(let inside):
+      signed.insert(part.id)
+      guard let inside else { return }
+      for name in part.names where tree.counts(name, of: part) {
+        for inner in SignedFile.names(ofContentIn: name) {
+          guard let found = rules.banned.extensionBanning(inner) else { continue }
+          offend(.inside(.signed, .name(inner, extension: found)), part)
+        }
+      }
+      lookThrough(inside, in: part, .signed, rules)
+    case .encrypted: note(.encrypted, part)
+    case .opaque: note(.opaque, part)
+    case nil: if isDeclared { note(.opaque, part) }
+    }
+  }
+
+  /// Looks through a message that the tree does not hold, at the cost of this one.
+  private mutating func lookThrough(
+    _ message: [UInt8], in part: MIMEPart, _ wrapping: Wrapping, _ rules: AttachmentRules
+  ) {
+    guard level < Self.mostLevels else {
+      note(.finding(.notInspected(.depth)), part)
+      return
+    }
+    guard spend(message.count, part) else { return }
+    var rules = rules
+    let left = max(0, mostBytes &- bytesRead)
+    rules.limits.work = max(1, min(rules.limits.work, left / max(1, message.count) / 2))
+    rules.limits.leastWork = min(rules.limits.leastWork, left / 2)
+    rules.archiveLimits = archiveLimits
+    let tree = MIMETree(message, limits: rules.limits)
+    let inside = Inspection(tree, rules, level: level &+ 1)
+    archiveLimits = inside.archiveLimits
+    bytesRead &+= tree.bytesRead &+ inside.bytesRead
+    for offence in inside.offences { offend(.inside(wrapping, offence.danger), part) }
+    for fact in inside.facts {
+      switch fact.fact {
+      case .encrypted, .opaque, .archive(.encrypted), .archive(.tooDeep), .archive(.notSearched),
+        .finding(.partialMessage), .finding(.externalBody):
+        note(fact.fact, part)
+      case .finding(.notInspected(.header)) where fact.part == 0: note(.opaque, part)
+      default: break
+      }
+    }
   }
 
   /// What is to be thought of a name; the readings of a part share theirs.
@@ -216,6 +323,7 @@ package struct Inspection: Sendable {
         offend(.member(path: text, extension: found), part)
       }
     }
+    for message in listing.messages { lookThrough(message, in: part, .message, rules) }
     if listing.problems.contains(.unreadableName) { offend(.unreadableMember, part) }
     if listing.problems.contains(.damaged), isNamedArchive { offend(.damagedArchive, part) }
     for problem in ArchiveProblem.allCases where listing.problems.contains(problem) {
@@ -254,12 +362,17 @@ package struct Inspection: Sendable {
       return nil
     }
     let listing = ArchiveReader.list(content, limits: archiveLimits) { member in
-      rules.banned.extensionBanning(member.text, isFileName: true) != nil
+      if rules.banned.extensionBanning(member.text, isFileName: true) != nil { return .interest }
+      if FileName.forms(of: member.text).contains(where: ArchiveReader.isArchive(named:)) {
+        return .archive
+      }
+      return rules.scansMessages && FileName.saysMessage(member.text) ? .message : nil
     }
     // All archives of a message share what is kept, opened and unpacked; not what is compared.
     archiveLimits.entries = max(0, archiveLimits.entries &- listing.members.count)
     archiveLimits.visits &-= listing.visits
     archiveLimits.bytes &-= listing.unpackedBytes
+    archiveLimits.searchedBytes &-= listing.searchedBytes
     contents[key, default: Content()].listing = listing
     return listing
   }

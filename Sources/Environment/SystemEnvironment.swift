@@ -98,7 +98,7 @@ package struct SystemFiles: FileSource {
       if count == 0 { return bytes }
       bytes += buffer.prefix(count)
     }
-    throw FileTrouble(description: "larger than \(limit >> 20) MB")
+    throw FileTrouble(EFBIG, "larger than \(limit >> 20) MB")
   }
 }
 
@@ -111,6 +111,11 @@ package struct FileTrouble: Error, CustomStringConvertible {
   package init(description: String) {
     self.description = description
     code = 0
+  }
+
+  package init(_ code: Int32, _ description: String) {
+    self.description = description
+    self.code = code
   }
 
   package init(_ code: Int32) {

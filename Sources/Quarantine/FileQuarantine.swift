@@ -3,6 +3,7 @@
 
 internal import Digests
 package import Environment
+internal import Glibc
 internal import Mail
 package import Store
 internal import Synchronization
@@ -170,6 +171,8 @@ package final class FileQuarantine: QuarantineStore {
       bytes = try folder.read(name, limit: mail.size)
     } catch {
       if let what = missing(of: mail) { throw .gone(reference: mail.reference, what: what) }
+      // More bytes than were kept: it is another file, whatever its first ones are.
+      if error.code == EFBIG { throw .damaged(reference: mail.reference) }
       throw QuarantineTrouble(error, path: folder.path)
     }
     guard try Self.digest(of: [bytes[...]]).description == mail.digest else {

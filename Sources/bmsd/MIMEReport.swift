@@ -86,16 +86,19 @@ struct MIMEReport {
   }
 
   private func dangers(_ part: MIMEPart) -> [String] {
-    inspection.offences.filter { $0.part == part.id }.map { offence in
-      switch offence.danger {
-      case .name(let name, let banned):
-        "\(shown(name.text)) (\(name.origin)): .\(banned) is banned"
-      case .member(let path, let banned): "\(shown(path)) in the archive: .\(banned) is banned"
-      case .unreadableMember: "a name in the archive cannot be read"
-      case .damagedArchive: "the archive cannot be opened"
-      case .notInspected: "more than can be inspected"
-      case .archiveNotInspected: "the archive has more in it than can be inspected"
-      }
+    inspection.offences.filter { $0.part == part.id }.map { words($0.danger) }
+  }
+
+  private func words(_ danger: AttachmentDanger) -> String {
+    switch danger {
+    case .name(let name, let banned):
+      "\(shown(name.text)) (\(name.origin)): .\(banned) is banned"
+    case .member(let path, let banned): "\(shown(path)) in the archive: .\(banned) is banned"
+    case .unreadableMember: "a name in the archive cannot be read"
+    case .damagedArchive: "the archive cannot be opened"
+    case .notInspected: "more than can be inspected"
+    case .archiveNotInspected: "the archive has more in it than can be inspected"
+    case .inside(let wrapping, let danger): "in \(wrapping.rawValue): \(words(danger))"
     }
   }
 
@@ -104,6 +107,8 @@ struct MIMEReport {
       switch fact.fact {
       case .finding(let finding): finding.description
       case .archive(let problem): "archive: \(problem.rawValue)"
+      case .encrypted: "encrypted"
+      case .opaque: "not inspected: S/MIME"
       }
     }
   }

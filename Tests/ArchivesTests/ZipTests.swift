@@ -128,6 +128,21 @@ struct ZipCase: Sendable, CustomTestStringConvertible {
     .init("compressed, under a harmless name", ["b.txt", "c.exe"]) {
       try pythonZip("z([('b.txt', z([('c.exe', b'x' * 1000)]))])")
     },
+    .init("appended to a picture", ["photo.jpg", "c.exe"]) {
+      try pythonZip("z([('photo.jpg', b'JFIF' * 20000 + z([('c.exe', b'x' * 1000)]))])")
+    },
+    .init("behind two bytes, in an archive of another name", ["a.dat", "b.dat", "c.exe"]) {
+      try pythonZip("z([('a.dat', b'xx' + z([('b.dat', b'yy' + z([('c.exe', b'x')]))]))])")
+    },
+    .init("a mark by chance", ["photo.jpg"]) {
+      try pythonZip("z([('photo.jpg', b'JFIF' + b'PK' + bytes([3, 4]) + b'z' * 99)])")
+    },
+    .init(
+      "more than is searched", ["a.dat", "b.dat"], [.notSearched],
+      limits: { $0.searchedBytes = 1000 }
+    ) {
+      try pythonZip("z([('a.dat', b'x' * 2000), ('b.dat', b'xx' + z([('c.exe', b'x')]))])")
+    },
     .init("damaged", ["b.zip"], [.damaged]) {
       ZipBuilder(ZipBuilder.Entry("b.zip", Array("hello".utf8))).bytes
     },
@@ -173,7 +188,9 @@ struct ZipCase: Sendable, CustomTestStringConvertible {
     let names = (0..<5).map { "\($0).txt" } + Self.exes(count) + ["9.txt"]
     let inner = ZipBuilder.Entry("a.zip", ZipBuilder(names).bytes)
     for data in [ZipBuilder(names).bytes, ZipBuilder(names).bytes + ZipBuilder(inner).bytes] {
-      let listing = ArchiveReader.list(data, limits: limits) { $0.text.hasSuffix(".exe") }
+      let listing = ArchiveReader.list(data, limits: limits) {
+        $0.text.hasSuffix(".exe") ? .interest : nil
+      }
       #expect(listing.members.map(\.text) == kept)
       #expect(listing.problems == (hasMore ? [.tooManyEntries] : []))
     }

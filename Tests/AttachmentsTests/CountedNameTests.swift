@@ -33,7 +33,7 @@ struct CountedNameCase: Sendable, CustomTestStringConvertible {
 /// What is written about a part is not always the name of a file; what some program makes one of it
 /// counts.
 @Suite struct CountedNameTests {
-  @Test(arguments: descriptions + identifiers + locations + beginnings + parameters)
+  @Test(arguments: descriptions + identifiers + locations + beginnings + messages + parameters)
   func counts(_ row: CountedNameCase) {
     let message = Array(row.message.replacing("\n", with: "\r\n").utf8)
     #expect(Inspection(MIMETree(message), .usual).isClean == !row.counts)
@@ -105,6 +105,14 @@ struct CountedNameCase: Sendable, CustomTestStringConvertible {
     .init(
       "image that is no image", part: "Content-Type: a/b\nContent-ID: <header.img>", counts: true),
     .init(
+      "description that may be a host", part: "Content-Type: a/b\nContent-Description: invoice.one",
+      counts: true),
+    .init(
+      "description that is a host", part: "Content-Type: a/b\nContent-Description: www.example.one",
+      counts: false),
+    .init("unknown parameter", part: "Content-Type: a/b; foo=\"invoice.one\"", counts: true),
+    .init("unknown parameter with a host", part: "Content-Type: a/b; x=example.com", counts: false),
+    .init(
       "image with a dangerous description",
       part: "Content-Type: image/png\nContent-ID: <1>\nContent-Description: a.img", counts: true),
   ]
@@ -123,6 +131,9 @@ struct CountedNameCase: Sendable, CustomTestStringConvertible {
     .init(
       "server page with a file in its query",
       part: "Content-Type: image/png\nContent-Location: get.aspx?file=a.exe", counts: true),
+    .init("file that may be a host", part: "Content-Location: invoice.one", counts: true),
+    .init(
+      "host without a path", part: "Content-Location: http://example.app?id=1", counts: false),
     .init(
       "program on a server",
       part: "Content-Type: image/png\nContent-Location: http://example.com/a.exe?id=3",
@@ -184,5 +195,61 @@ struct CountedNameCase: Sendable, CustomTestStringConvertible {
     .init("data with a sum at the end of lines", "\nbegin  node.js\n#0V%TA\nend\n", counts: true),
     .init("data without the white space at its end", "\nbegin  node.js\n#0V%\nend\n", counts: true),
     .init("a mode and no data", "\nbegin 644 node.js\nend\n", counts: true),
+    .init("a mode and prose", "\nbegin 2025 with a new site, node.js\n\nSee it!\n", counts: false),
+    .init(
+      "a number and prose",
+      "\nwe will\nbegin 100 days of code with www.github.com/x/setup.py\nregards\nAnn\nend\n",
+      counts: false),
+    .init("a short mode", "\nbegin 44 node.js\n\(data)", counts: true),
+    .init("a long mode", "\nbegin 100644 node.js\n\(data)", counts: true),
+    .init("no end mark", "\nbegin 644 node.js\n#0V%T\n\nBye\n", counts: true),
+    .init("small letters in data", "\nbegin 644 node.js\n#pv%t\n`\nend\n", counts: true),
+    .init(
+      "small letters in data behind an odd line",
+      "\nbegin 644 node.js\nhello there\n#pv%t\n#pv%t\nend\n", counts: true),
+    .init(
+      "data behind lines of one character",
+      "Content-Transfer-Encoding: quoted-printable\n\nx=0Dbegin 644 a.js=0D#0V%T=0D`=0Dend=0D\n",
+      counts: true),
+  ]
+
+  private static let program = "Content-Transfer-Encoding: base64\n\nTVqQAAMAAAAEAAAA"
+  /// `A:`, then a zip archive with `evil.exe`.
+  private static let archive = """
+    Content-Transfer-Encoding: base64
+
+    QTpQSwMEFAAAAAAAIQghFBDU9j0GAAAABgAAAAgAAABldmlsLmV4ZU1aeHh4eFBLAQIUAxQAAAAA
+    ACEIIRQQ1PY9BgAAAAYAAAAIAAAAAAAAAAAAAACAAQAAAABldmlsLmV4ZVBLBQYAAAAAAQABADYA
+    AAAsAAAAAAA=
+    """
+
+  static let messages: [CountedNameCase] = [
+    .init(
+      "message named by its subject",
+      part: "Content-Type: message/rfc822; name=\"About Booking.com\"\n\nSubject: x\n",
+      counts: false),
+    .init(
+      "program that is declared as a message",
+      part: "Content-Type: message/rfc822; name=\"evil.com\"\n" + program, counts: true),
+    .init(
+      "file of a type below message",
+      part: "Content-Type: message/x-note\nContent-Disposition: attachment; filename=a.one\n"
+        + program, counts: true),
+    .init(
+      "file of a type below message that begins as a message",
+      part: "Content-Type: message/x; name=a.com\n\nSubject: x\n", counts: true),
+    .init(
+      "archive of a type below message",
+      part: "Content-Type: message/x-zip; name=a.zip\n" + archive, counts: true),
+    .init(
+      "archive of a type below message without a name",
+      part: "Content-Type: message/x\n" + archive, counts: true),
+    .init(
+      "archive in the header of a message", part: "Content-Type: message/rfc822\n" + archive,
+      counts: true),
+    .init(
+      "message in text that is a file",
+      "\nbegin 644 m.eml\nH0V]N=&5N=\"U4>7!E.B!A+V([(&YA;64]979I;\"YE>&4-\"@T*35H-\"@``\n`\nend\n",
+      counts: true),
   ]
 }

@@ -219,7 +219,13 @@ extension FuzzTarget {
     limits.entries = 50
     limits.visits = 200
     limits.bytes = 1 << 20
-    let listing = ArchiveReader.list(bytes, limits: limits) { $0.path.count < 3 }
+    let listing = ArchiveReader.list(bytes, limits: limits) { member in
+      switch member.path.count {
+      case ..<3: .interest
+      case 3: .message
+      default: ArchiveReader.isArchiveName(member.path) ? .archive : nil
+      }
+    }
     if listing.members.count > limits.entries + 4 { return "\(listing.members.count) members" }
     if listing.members.dropFirst(limits.entries).contains(where: { $0.path.count >= 3 }) {
       return "a member that is of no interest"

@@ -113,6 +113,7 @@ struct NameFieldCase: Sendable, CustomTestStringConvertible {
       lines: """
 
         begin 644 a b.exe
+        #0V%T
         begin-base64 644 c.exe
         begin  d.exe
         #0V%T

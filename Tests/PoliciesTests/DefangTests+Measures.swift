@@ -25,10 +25,13 @@ extension DefangTests {
     let (result, after, site) = try Self.run(Array(text.utf8), "encrypted = \(measure)")
     #expect(result.message.end.code == code)
     let tag = after.headers.first { $0.isNamed("X-BMS-Attachment") }?.value
-    #expect(tag == (measure == "tag" ? "encrypted; part 2" : nil))
+    #expect(tag == (measure == "tag" ? "encrypted; part 2 (a.zip)" : nil))
     #expect(site.originals.kept.count == (measure == "defang" ? 1 : 0))
     if measure == "defang" {
-      #expect(String(decoding: after.bytes, as: UTF8.self).contains("it cannot be inspected"))
+      #expect(
+        String(decoding: after.bytes, as: UTF8.self)
+          .contains("it is encrypted and cannot be inspected"))
+      #expect(site.originals.kept.first?.original.reason.detail.contains("a.zip") == true)
     }
   }
 
@@ -135,9 +138,14 @@ extension DefangTests {
 
   @Test(
     "a message named by its subject",
-    arguments: [("Welcome to Booking.com", false), ("a.exe", true)])
-  func leavesForwardedMail(_ name: String, isCut: Bool) throws {
-    let message = Self.message(name, type: "message/rfc822")
+    arguments: [
+      ("Welcome to Booking.com", "Subject: x\r\n\r\n", false), ("a.exe", "Subject: x\r\n", true),
+      ("Welcome to Booking.com", "MZ", true),
+    ])
+  func leavesForwardedMail(_ name: String, _ content: String, isCut: Bool) throws {
+    let text = String(decoding: Self.message(name, type: "message/rfc822"), as: UTF8.self)
+    let encoded = Data(content.utf8).base64EncodedString()
+    let message = Array(text.replacing("TVqQAAMAAAAE", with: encoded).utf8)
     #expect(try Self.run(message).result.message.edits.isEmpty == !isCut)
   }
 

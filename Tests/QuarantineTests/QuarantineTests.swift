@@ -242,9 +242,14 @@ struct QuarantineTests {
     try world.keep("some text", Self.reference)
     let mail = try #require(try world.quarantine.entry(Self.reference))
     let path = world.folder.path + "/K7Q2M9XA4T.eml"
-    for text in ["some test", "some tex", "some text and more"] {
+    for text in [
+      "some test", "some tex", "some text and more",
+      String(repeating: "some text", count: 10_000),
+    ] {
       try Data(text.utf8).write(to: URL(filePath: path))
-      #expect(throws: QuarantineTrouble.self) { try world.quarantine.content(of: mail) }
+      #expect(throws: QuarantineTrouble.damaged(reference: Self.reference)) {
+        try world.quarantine.content(of: mail)
+      }
     }
     unlink(path)
     #expect(

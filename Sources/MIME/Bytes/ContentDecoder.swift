@@ -6,6 +6,7 @@ package struct ContentDecoder {
   private let buffer: MessageBytes
   private let range: Range<Int>
   private let encoding: TransferEncoding
+  private let lineEnds: LineEnds
 
   /// Whether base64 data stood behind padding; true only after decoding.
   package private(set) var hasDataBehindPadding = false
@@ -14,11 +15,15 @@ package struct ContentDecoder {
   /// and looking at it.
   private static let step = 24 * 1024
 
-  /// Decodes `range` of `buffer`.
-  package init(_ buffer: MessageBytes, _ range: Range<Int>, _ encoding: TransferEncoding) {
+  /// Decodes `range` of `buffer`, whose lines matter to uuencode.
+  package init(
+    _ buffer: MessageBytes, _ range: Range<Int>, _ encoding: TransferEncoding,
+    _ lineEnds: LineEnds = .lf
+  ) {
     self.buffer = buffer
     self.range = buffer.clamped(range)
     self.encoding = encoding
+    self.lineEnds = lineEnds
   }
 
   /// Calls `take` with each piece of the content in order until it returns false.
@@ -80,7 +85,7 @@ package struct ContentDecoder {
     var output: [UInt8] = []
     var hasBegun = false
     while start < range.upperBound {
-      let line = buffer.line(at: start, in: range, .lf)
+      let line = buffer.line(at: start, in: range, lineEnds)
       start = line.next
       let text = buffer[line.content]
       if !hasBegun, text.starts(with: "begin".utf8) {

@@ -30,6 +30,12 @@ package struct ContentType: Sendable, Hashable {
     ].contains(name)
   }
 
+  /// Whether mail programs know the type as that of a whole message; of other types below `message/`
+  /// they make a file.
+  package var isWholeMessage: Bool {
+    ["message/rfc822", "message/global", "message/news", "message"].contains(name)
+  }
+
   /// What a part without Content-Type is (RFC 2045 §5.2).
   static let standard = ContentType(name: "text/plain")
 

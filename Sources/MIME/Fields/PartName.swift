@@ -127,6 +127,8 @@ struct NameCollector {
     for text in [url[...], path] {
       let separators = [UInt8(ascii: "/"), UInt8(ascii: "\\")]
       let start = text.lastIndex { separators.contains($0) }.map { $0 &+ 1 } ?? text.startIndex
+      // A host without a path names no file: `http://example.app`.
+      if text[..<start].suffix(3).elementsEqual("://".utf8) { continue }
       add(.location, text[start...], charset: nil)
     }
   }

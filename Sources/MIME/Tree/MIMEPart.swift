@@ -89,10 +89,10 @@ package struct MIMEPart: Sendable {
 
   /// The readings of the same bytes share the group.
   let group: Int
-  /// Whether its content is a file by itself: a leaf, data in text, or a message by its name only,
-  /// which some programs give out as a file.
+  /// Whether its content is a file by itself: a leaf, data in text, or what is a message only by its
+  /// name or by the first word of its type, which some programs give out as a file.
   package var holdsContent: Bool {
-    kind == .leaf || kind == .embedded || kind == .message && !type.isMessage
+    kind == .leaf || kind == .embedded || kind == .message && !type.isWholeMessage
   }
 }
 

@@ -44,7 +44,7 @@ package struct MIMETree: Sendable {
 
   /// A decoder of the content of a part.
   package func decoder(of part: MIMEPart) -> ContentDecoder {
-    ContentDecoder(buffer(of: part), part.body, part.encoding)
+    ContentDecoder(buffer(of: part), part.body, part.encoding, part.lineEnds)
   }
 
   /// Whether there is more than one reading, or one that programs may not share.

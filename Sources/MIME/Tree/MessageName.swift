@@ -4,10 +4,13 @@
 extension PartName {
   /// Whether the name says that the content is a message, once programs and systems have left out
   /// what they leave out of names.
-  var saysMessage: Bool {
-    FileName.forms(of: text).contains { form in
-      Self.messageExtensions.contains { form.hasSuffix($0) }
-    }
+  package var saysMessage: Bool { FileName.saysMessage(text) }
+}
+
+extension FileName {
+  /// Whether a name, in any of its forms, says that the file is a message.
+  package static func saysMessage(_ name: String) -> Bool {
+    forms(of: name).contains { form in messageExtensions.contains { form.hasSuffix($0) } }
   }
 
   private static let messageExtensions = [".eml", ".mht", ".mhtml", ".nws"]

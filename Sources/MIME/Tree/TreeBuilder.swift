@@ -168,12 +168,13 @@ extension TreeBuilder {
       note(.notInspected(.decoded), on: part.id)
       return
     }
-    if texts.structure(text, .lf).begins.isEmpty {
+    let ends = texts.lineEnds(text).filter { !texts.structure(text, $0).begins.isEmpty }
+    guard !ends.isEmpty else {
       // A text that was there before belongs to other parts.
       if text >= known { texts.forget(text) }
-    } else {
-      pushEmbedded(in: 0..<texts[text].count, of: text, .lf, part.id, depth)
+      return
     }
+    for ends in ends { pushEmbedded(in: 0..<texts[text].count, of: text, ends, part.id, depth) }
   }
 
   private mutating func pushEmbedded(
@@ -184,23 +185,18 @@ extension TreeBuilder {
     let begins = StructuralLines.places(structure.begins, in: range)
     guard !begins.isEmpty else { return }
     let text = texts[buffer]
+    let lines = begins.compactMap { BeginLine(text, at: $0, in: range, ends) }
     var found: [PendingPart] = []
-    var end = range.lowerBound
-    for (index, start) in zip(begins.indices, begins) where start >= end {
-      guard let begin = BeginLine(text, at: start, in: range, ends) else { continue }
+    for (index, begin) in lines.enumerated() {
       // Data without an end goes on to the next beginning.
-      let next = index &+ 1 < begins.endIndex ? begins[index &+ 1] : range.upperBound
+      let next = lines.dropFirst(index &+ 1).first?.line.content.lowerBound ?? range.upperBound
       let data = MessageBytes.range(begin.line.next, next)
-      let endOfData = begin.endOfData(text, data, ends)
-      texts.charge((endOfData &- start) &* (begin.isComplete ? 1 : 2))
-      guard
-        begin.isComplete || begin.holdsData(text, begin.line.next..<endOfData, ends)
-      else { continue }
-      end = endOfData
+      texts.charge(data.count)
+      guard let end = begin.endOfData(text, data, ends) else { continue }
       found.append(
         PendingPart(
-          range: start..<end, buffer: buffer, ends: ends, parent: parent, depth: depth,
-          isEmbedded: true))
+          range: begin.line.content.lowerBound..<max(end, begin.line.next), buffer: buffer,
+          ends: ends, parent: parent, depth: depth, isEmbedded: true))
     }
     pending.append(contentsOf: found.reversed())
   }

@@ -26,7 +26,7 @@ struct AttachmentReport {
     for offence in inspection.offences {
       guard let part = tree[offence.part] else { continue }
       let text = Self.text(offence.danger)
-      if rules.keepsSigned, Self.isSigned(part, tree) {
+      if rules.keepsSigned, Self.isSigned(part, tree, inspection) {
         if keptSigned.last != text { keptSigned.append(text) }
         continue
       }
@@ -37,10 +37,10 @@ struct AttachmentReport {
     for fact in inspection.facts {
       guard let part = tree[fact.part] else { continue }
       let place = "part \(part.number)"
-      let stays = rules.keepsSigned && Self.isSigned(part, tree)
+      let stays = rules.keepsSigned && Self.isSigned(part, tree, inspection)
       switch fact.fact {
-      case .archive(.encrypted):
-        encrypted.append(place)
+      case .archive(.encrypted), .encrypted:
+        encrypted.append(place + Self.nameInBrackets(of: part))
         if rules.encrypted == .defang, !stays { doomed.append(part.id) }
       case .archive(.damaged), .archive(.unreadableName):
         // Dangerous where a program would open it; else no archive that anybody can use.
@@ -55,7 +55,7 @@ struct AttachmentReport {
         hasLongHeader = true
       case .finding(.notInspected(let limit)):
         beyondLimits.append("\(place), limit: \(limit.rawValue)")
-      case .finding(.partialMessage), .finding(.externalBody):
+      case .finding(.partialMessage), .finding(.externalBody), .opaque:
         uninspected.append("\(place), \(fact.fact.words)")
         if rules.uninspected == .defang, !stays { doomed.append(part.id) }
       case .finding(.ambiguous(let ambiguity)):
@@ -75,7 +75,13 @@ struct AttachmentReport {
     case .notInspected(let limit): "more than can be inspected: \(limit.rawValue)"
     case .archiveNotInspected(let problem):
       "an archive with more than can be inspected: \(problem.rawValue)"
+    case .inside(let wrapping, let danger): "\(text(danger)), in \(wrapping.rawValue)"
     }
+  }
+
+  /// ` (a.zip)`, or nothing for a part without a name.
+  private static func nameInBrackets(of part: MIMEPart) -> String {
+    part.names.first { $0.isFileName }.map { " (\(shown($0.text)))" } ?? ""
   }
 
   /// A name of an attacker's choice for a line of text: visible, and not long.
@@ -92,15 +98,14 @@ struct AttachmentReport {
 
   private static let longestName = 120
 
-  /// Whether S/MIME or PGP vouches for the part.
-  private static func isSigned(_ part: MIMEPart, _ tree: MIMETree) -> Bool {
+  /// Whether S/MIME or PGP vouches for the part: it is in a multipart/signed, or in or itself what
+  /// holds signed data, whatever it calls itself.
+  private static func isSigned(
+    _ part: MIMEPart, _ tree: MIMETree, _ inspection: Inspection
+  ) -> Bool {
     var next: MIMEPart? = part
     while let part = next {
-      if ["multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime"]
-        .contains(part.type.name)
-      {
-        return true
-      }
+      if part.type.name == "multipart/signed" || inspection.signed.contains(part.id) { return true }
       next = part.parent.flatMap { tree[$0] }
     }
     return false
@@ -113,6 +118,8 @@ extension AttachmentFact {
     switch self {
     case .finding(let finding): finding.description
     case .archive(let problem): "archive: \(problem.rawValue)"
+    case .encrypted: "encrypted"
+    case .opaque: "S/MIME"
     }
   }
 }

@@ -188,7 +188,7 @@ package struct Defang: PolicyModule {
     }
     if rules.encrypted == .reject, !report.encrypted.isEmpty {
       return .refuse(
-        .permanent(7, 1, "Encrypted archives are not accepted here"),
+        .permanent(7, 1, "Encrypted attachments are not accepted here"),
         reason(.encrypted, report.encrypted, option: "encrypted"))
     }
     let uninspected = report.uninspected + report.beyondLimits
@@ -215,7 +215,7 @@ package struct Defang: PolicyModule {
   private func refuse(_ report: AttachmentReport, option: String) -> Verdict {
     let text =
       switch report.code {
-      case .encrypted: "Encrypted archives are not accepted here"
+      case .encrypted: "Encrypted attachments are not accepted here"
       case .uninspected: "Part of the message cannot be inspected"
       default: "Attachments of this kind are not accepted here: \(report.summary.inASCII)"
       }

@@ -24,6 +24,7 @@ extension AttachmentRules {
     archiveLimits.depth = settings.archiveDepth
     archiveLimits.ratio = settings.archiveRatio
     archiveLimits.bytes = settings.maximumDecoded.bytes
+    archiveLimits.searchedBytes = settings.maximumDecoded.bytes
   }
 }
 

@@ -75,18 +75,23 @@ package struct DefangOptions: PolicySection {
     "signed", default: Signed.defang,
     help: """
       keep: a dangerous part stays where S/MIME or PGP signs it, because taking it out breaks the \
-      signature; the message is tagged. Anybody can sign. defang: it goes like any other.
+      signature; the message is tagged. Anybody can sign. defang: it goes like any other; of \
+      S/MIME that holds what it signs (smime.p7m) the whole part goes.
       """)
   package let encrypted = ConfigOption(
     "encrypted", default: Measure.tag, shipped: .tag,
-    help: "What is done about encrypted archives, whose content cannot be known.")
+    help: """
+      What is done about encrypted archives, and about parts that S/MIME encrypts: their content \
+      cannot be known.
+      """)
   package let uninspected = ConfigOption(
     "uninspected", default: Measure.tag, shipped: .tag,
     help: """
       What is done about what cannot be looked into: pieces of messages that the recipient puts \
-      together, content that the recipient fetches from elsewhere, archives deeper than \
-      archive_depth, and messages above [milter] max_message; of these nothing can be cut, so \
-      defang refuses them. What lies beyond any other limit of this section counts as dangerous, \
+      together, content that the recipient fetches from elsewhere, S/MIME that is damaged or \
+      compressed, archives deeper than archive_depth, more files in archives than are searched for \
+      archives without a name that says so (max_decoded), and messages above [milter] max_message; \
+      of these nothing can be cut, so defang refuses them. What lies beyond any other limit of this section counts as dangerous, \
       because only mail that is made to meet a limit meets it; reject refuses that too.
       """)
   package let ambiguous = ConfigOption(

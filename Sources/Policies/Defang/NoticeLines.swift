@@ -97,7 +97,9 @@ struct NoticeLines {
       // It goes for something that no name says.
       let name = Self.name(of: part)
       found = [name]
-      reason = "it cannot be inspected"
+      reason =
+        inspection?.holdsSecrets(part.id) == true
+        ? "it is encrypted and cannot be inspected" : "it cannot be inspected"
       lines = ["  \(name) (\(AttachmentReport.shown(part.type.name))): \(reason)"]
     }
     if more > 0 { lines.append("  and \(more) more") }
@@ -120,7 +122,15 @@ struct NoticeLines {
     case .notInspected(let limit): "has more than can be inspected (\(limit.rawValue))"
     case .archiveNotInspected(let problem):
       "an archive with more than can be inspected (\(problem.rawValue))"
+    case .inside(let wrapping, let danger): "holds \(wrapping.rawValue): \(sentence(danger))"
     }
+  }
+}
+
+extension Inspection {
+  /// Whether there is something in a part that only its recipient can read.
+  fileprivate func holdsSecrets(_ part: Int) -> Bool {
+    facts.contains { $0.part == part && ($0.fact == .encrypted || $0.fact == .archive(.encrypted)) }
   }
 }
 
