@@ -122,6 +122,13 @@ struct SenderTroubleTests {
     let client = SenderResultTests.conversation(domain, "192.0.2.7", helo: "x.example")
     let said = try Self.reply(client, site)
     #expect(said.hasPrefix(reply), "\(said)")
+    // The same of a domain of ours, which the delegate may answer for.
+    guard options.hasPrefix("delegate") else { return }
+    let ours = try Site(
+      "[sender]\nmode = enforce\ninternal_domains = *.example\n[spf]\nmode = enforce\n\(options)\n",
+      zone: zone)
+    let own = try Self.reply(SenderResultTests.conversation(domain), ours)
+    #expect(own.hasPrefix(reply.hasPrefix("451") ? reply : "550 5.7.1 "), "\(own)")
   }
 
   @Test(

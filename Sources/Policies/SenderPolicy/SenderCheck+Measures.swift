@@ -57,7 +57,7 @@ extension SenderCheck {
     if let possibleForwarder {
       return "DNS has not told whether the client is the trusted forwarder's \(possibleForwarder)"
     }
-    guard code == .noCredentials else { return nil }
+    guard code == .noCredentials || code == .self_ && isDelegateUnknown else { return nil }
     return unanswered.map { "DNS did not answer about \($0)" }
   }
 

@@ -29,6 +29,8 @@ struct SenderCheck {
   var reverseName: ClientClass.ReverseName
   /// What DNS did not answer and might have been a credential.
   var unanswered: String?
+  /// Whether that is the record that somebody else keeps for the domain.
+  var isDelegateUnknown = false
   /// A trusted forwarder that the client may belong to; nobody can tell at the moment.
   var possibleForwarder: DomainName?
   var notes: [String] = []
@@ -123,6 +125,7 @@ struct SenderCheck {
     result = evaluation.result
     if result == .none, let delegated = module.evaluator.delegated(query, by: deadline) {
       if delegated == .temperror {
+        isDelegateUnknown = true
         unanswered = "the record at the delegate"
       } else {
         (result, basis) = (delegated, .delegate)
