@@ -42,6 +42,8 @@ extension PartNameTests {
     .init("Python", "Content-Type: a/b (x; name=\"evil.exe\")"),
     .init(
       "mutt, Thunderbird", "Content-Disposition: attachment; a (x; filename=\"evil.exe\") =\"b\""),
+    .init(
+      "mutt, Thunderbird", "Content-Disposition: attachment x=\"; filename=evil.exe; y=\"; z=1"),
     .init("RFC 822", parameters: "filename=(x)evil.exe junk"),
     .init("mutt", "Content-Disposition: attachment; filename=(x)evil.exe junk", "(x)evil.exe"),
     .init("no backslashes", parameters: "x=\"a\\\"; filename=evil.exe; y=\".txt"),

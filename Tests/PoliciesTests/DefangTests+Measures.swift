@@ -131,7 +131,9 @@ extension DefangTests {
 
   @Test("a bounce of Postfix, whose boundary ends as a file does") func leavesBoundaries() throws {
     let text = String(decoding: Self.message("report.pdf"), as: UTF8.self)
-      .replacing("boundary=\"b\"", with: "boundary=\"B5A6F1.1234567890/mail.foo.ws\"; type=a.exe")
+      .replacing(
+        "boundary=\"b\"", with: "boundary=\"B5A6F1.1234567890/mail.foo.ws\"; type=\"a/b.exe\""
+      )
       .replacing("--b", with: "--B5A6F1.1234567890/mail.foo.ws")
     #expect(try Self.run(Array(text.utf8)).result.message.edits.isEmpty)
   }

@@ -27,6 +27,9 @@ package enum EncodedWord {
     decoded(pieces(of: text), .bytes, nil)
   }
 
+  /// Bytes of a text that is decoded in every way; no file system has longer names.
+  static let longest = 4 &* PartName.longest
+
   /// The text in every way in which programs decode it, the commonest first; at most 3 ways to join
   /// words times the families of charsets.
   static func readings(_ text: ArraySlice<UInt8>) -> [String] {

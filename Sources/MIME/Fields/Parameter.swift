@@ -31,8 +31,8 @@ struct ParameterizedValue: Equatable {
 
   /// What programs differ in when they take a value apart.
   struct Style: Equatable {
-    /// Whether what stands in parentheses is left out. mutt and Thunderbird go to the first semicolon
-    /// and take them for text.
+    /// Whether what stands in parentheses is left out. mutt and Thunderbird take them for text, and go
+    /// to the first semicolon, whatever it stands in.
     var skipsComments = true
     /// Whether a backslash keeps a quote from ending what is quoted.
     var knowsEscapes = true
@@ -43,7 +43,9 @@ struct ParameterizedValue: Equatable {
     _ value: ArraySlice<UInt8>, limit: Int, wanted: String? = nil
   ) -> [ParameterizedValue] {
     var readings = [ParameterizedValue(value, limit: limit, wanted: wanted)]
-    let hasComments = value.contains(UInt8(ascii: "("))
+    // So does a quote before the first semicolon hide it for some.
+    let hasComments =
+      value.contains(UInt8(ascii: "(")) || value.prefix { $0 != 0x3B }.contains(0x22)
     let hasEscapes = zip(value, value.dropFirst()).contains { $0 == 0x5C && $1 == 0x22 }
     for (comments, escapes) in [(false, true), (true, false), (false, false)]
     where (comments || hasComments) && (escapes || hasEscapes) {
@@ -63,6 +65,7 @@ struct ParameterizedValue: Equatable {
   ) {
     var scanner = ParameterScanner(value, style)
     word = scanner.word()
+    if !style.skipsComments { scanner.goToFirstSemicolon(of: value) }
     var wantedLeft = wanted == nil ? 0 : limit
     while let parameter = scanner.next() {
       if parameters.count < limit {
@@ -124,6 +127,11 @@ private struct ParameterScanner {
       if bytes.count > 256 { break }
     }
     return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Goes on at the first semicolon of the whole value.
+  mutating func goToFirstSemicolon(of value: ArraySlice<UInt8>) {
+    rest = value.drop { $0 != Self.semicolon }
   }
 
   /// The next parameter, nil at the end.

@@ -18,6 +18,8 @@ struct Parameters {
 
   /// Whether some ways to join pieces were left out because the pieces are too large for all.
   private(set) var isOverLimit = false
+  /// Bytes that were joined.
+  private(set) var cost = 0
 
   init(_ parameters: [RawParameter]) {
     var pieces: [String: [RawParameter]] = [:]
@@ -54,14 +56,20 @@ struct Parameters {
   private mutating func join(_ name: String, _ pieces: [RawParameter]) {
     var orders = PieceOrder.all(of: pieces)
     let isFaulty = !PieceOrder.isSound(pieces)
-    if orders.count > 1, pieces.reduce(0, { $0 &+ ($1.values.first?.count ?? 0) }) > Self.longest {
+    if orders.count > 1, cost > Self.mostCost {
       isOverLimit = true
-      orders = Array(orders.prefix(2))
+      orders = Array(orders.prefix(1))
     }
     for order in orders {
       // The readings of the pieces, the same of each.
       let readings = order.reduce(1) { max($0, $1.values.count) }
-      for reading in 0..<readings { add(name, order, reading) }
+      for reading in 0..<readings {
+        if reading > 0, cost > Self.mostCost {
+          isOverLimit = true
+          break
+        }
+        add(name, order, reading)
+      }
     }
     guard isFaulty else { return }
     for piece in pieces {
@@ -69,8 +77,8 @@ struct Parameters {
     }
   }
 
-  /// Bytes of pieces that are joined in all ways; no file system has longer names.
-  private static let longest = 16 &* PartName.longest
+  /// Bytes that are joined before only the first way is tried; no file system has longer names.
+  private static let mostCost = 64 &* PartName.longest
 
   private mutating func add(_ name: String, _ pieces: [RawParameter], _ reading: Int) {
     let texts = pieces.map { piece in
@@ -99,6 +107,7 @@ struct Parameters {
     append(Value(name: name, bytes: bytes, charset: charset))
     if charset != nil, plain != bytes { append(Value(name: name, bytes: plain)) }
     let raw = Array(texts.joined())
+    cost &+= raw.count
     if raw != bytes { append(Value(name: name, bytes: HexDigits.percentDecoded(raw))) }
   }
 

@@ -54,6 +54,8 @@ extension PartName.Origin: CustomStringConvertible {
 struct NameCollector {
   private(set) var names: [PartName] = []
   private(set) var isOverLimit = false
+  /// Bytes that were looked at to read fields in ways that few programs do.
+  private(set) var cost = 0
   private var seen: Set<PartName> = []
   private let limit: Int
 
@@ -64,7 +66,11 @@ struct NameCollector {
     takeParameters(field, value)
     // Some programs decode the whole field before they take it apart.
     guard EncodedWord.occurs(in: value) else { return }
-    for reading in EncodedWord.readings(value) { takeParameters(field, Array(reading.utf8)[...]) }
+    for reading in words(value) {
+      let text = Array(reading.utf8)
+      takeParameters(field, text[...])
+      guard spend(text.count) else { return }
+    }
   }
 
   private mutating func takeParameters(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
@@ -74,7 +80,26 @@ struct NameCollector {
       for value in parameters.values where !Self.isStructural(field, value) {
         add(.parameter(field, value.name), value.bytes, charset: value.charset)
       }
+      guard spend(value.count &+ parameters.cost) else { return }
     }
+  }
+
+  /// Pays for a reading; false when there have been enough. An ordinary part costs some hundreds.
+  private mutating func spend(_ bytes: Int) -> Bool {
+    cost &+= bytes
+    if cost > Self.mostCost { isOverLimit = true }
+    return cost <= Self.mostCost
+  }
+
+  private static let mostCost = 4 << 20
+
+  /// The ways to decode the words in a text; one where it is too long for all.
+  private mutating func words(_ text: ArraySlice<UInt8>) -> [String] {
+    guard text.count <= EncodedWord.longest, spend(text.count &* 8) else {
+      isOverLimit = true
+      return [EncodedWord.decode(text)]
+    }
+    return EncodedWord.readings(text)
   }
 
   /// Whether a parameter says what RFCs have it for, which no program takes for a name. Those that
@@ -149,12 +174,15 @@ struct NameCollector {
   ) {
     guard !bytes.isEmpty else { return }
     if let charset, !charset.isEmpty {
-      for text in Charset.readings(bytes, label: charset) { add(origin, text) }
+      for text in Charset.readings(bytes, label: charset) {
+        add(origin, text)
+        cost &+= bytes.count
+      }
     }
     add(origin, Charset.text(bytes))
     guard bytes.contains(where: { $0 == 0x25 || $0 == 0x3D }) else { return }
     if EncodedWord.occurs(in: bytes) {
-      for text in EncodedWord.readings(Array(bytes)[...]) { add(origin, text) }
+      for text in words(Array(bytes)[...]) { add(origin, text) }
     }
     if bytes.contains(0x25) { add(origin, Charset.text(HexDigits.percentDecoded(bytes))) }
   }

@@ -22,9 +22,11 @@ struct PartReader {
       .readings(of: part.range)
     for header in headers {
       texts.charge((header.bodyStart &- part.range.lowerBound) &* 2)
-      let (types, leavesOutTypes) = Self.types(in: header, buffer)
+      let (types, leavesOutTypes) = Self.types(in: header, buffer, &texts)
       let (encodings, difference) = Self.encodings(in: header, buffer)
-      let (names, nameFindings) = Self.names(of: header, in: buffer, limit: limits.namesPerPart)
+      let (names, nameFindings, cost) = Self.names(
+        of: header, in: buffer, limit: limits.namesPerPart)
+      texts.charge(cost)
       if Set(types.map(\.name)).count > 1 { add(.ambiguous(.contentTypes)) }
       if leavesOutTypes { add(.notInspected(.readings)) }
       if let difference { add(.ambiguous(difference)) }
@@ -191,17 +193,23 @@ extension PartReader {
   /// The types that Content-Type fields say, without repetitions, and whether some are left out: of
   /// too many, all but the first ones and the last, which mutt takes.
   private static func types(
-    in header: HeaderBlock, _ buffer: MessageBytes
+    in header: HeaderBlock, _ buffer: MessageBytes, _ texts: inout TreeTexts
   ) -> (types: [ContentType], leavesOut: Bool) {
     let fields = header.fields.filter { $0.name == .type }
     var types: [ContentType] = []
     var seen: Set<ContentType> = []
+    var leavesOut = false
     func take(_ field: ContentField) {
       let value = buffer.unfolded(field.position)
       var readings = [ContentType(field: value)]
       if EncodedWord.occurs(in: value) {
-        readings += EncodedWord.readings(value).map { ContentType(field: Array($0.utf8)[...]) }
+        // Of a long one, or where much was looked at, the commonest way to decode it.
+        let isLong = value.count > EncodedWord.longest || texts.isExhausted
+        let decoded = isLong ? [EncodedWord.decode(value)] : EncodedWord.readings(value)
+        leavesOut = leavesOut || isLong
+        readings += decoded.map { ContentType(field: Array($0.utf8)[...]) }
       }
+      texts.charge(value.count &* readings.count)
       for type in readings where seen.insert(type).inserted { types.append(type) }
     }
     for field in fields {
@@ -212,7 +220,7 @@ extension PartReader {
       if let last = fields.last { take(last) }
       return (types, true)
     }
-    return (types, false)
+    return (types, leavesOut)
   }
 
   /// The encodings that Content-Transfer-Encoding fields say, and why there are several.
@@ -237,7 +245,7 @@ extension PartReader {
   /// Every name that the fields give the content.
   private static func names(
     of header: HeaderBlock, in buffer: MessageBytes, limit: Int
-  ) -> (names: [PartName], findings: [PartFinding]) {
+  ) -> (names: [PartName], findings: [PartFinding], cost: Int) {
     var collector = NameCollector(limit: limit)
     var findings: [PartFinding] = []
     for field in header.fields {
@@ -258,6 +266,6 @@ extension PartReader {
       }
     }
     if collector.isOverLimit { findings.append(.notInspected(.names)) }
-    return (collector.names, findings)
+    return (collector.names, findings, collector.cost)
   }
 }
