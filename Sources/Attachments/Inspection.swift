@@ -216,7 +216,7 @@ package struct Inspection: Sendable {
     _ part: MIMEPart, _ tree: MIMETree, _ rules: AttachmentRules
   ) {
     let isDeclared = SignedFile.isDeclared(part.type)
-    guard isDeclared || part.names.contains(where: SignedFile.isNamed),
+    guard isDeclared || part.names.contains(where: { judgement(of: $0, rules).isSigned }),
       let content = wholeContent(of: part, tree, rules), content.contains(where: { $0 > 0x20 })
     else { return }
     switch CryptographicMessage(content) {
@@ -269,9 +269,11 @@ package struct Inspection: Sendable {
   /// What is to be thought of a name; the readings of a part share theirs.
   private mutating func judgement(of name: PartName, _ rules: AttachmentRules) -> NameJudgement {
     if let known = judgements[name] { return known }
+    let forms = FileName.forms(of: name.text)
     let judgement = NameJudgement(
       banned: rules.banned.extensionBanning(name),
-      isArchive: FileName.forms(of: name.text).contains(where: ArchiveReader.isArchive(named:)))
+      isArchive: forms.contains(where: ArchiveReader.isArchive(named:)),
+      isSigned: forms.contains(where: SignedFile.isNamed))
     judgements[name] = judgement
     return judgement
   }
@@ -384,6 +386,8 @@ private struct NameJudgement {
   var banned: String?
   /// Whether it is that of an archive.
   var isArchive: Bool
+  /// Whether it is that of S/MIME that holds what it signs.
+  var isSigned: Bool
 }
 
 /// The encoded bytes that parts of several readings can share.

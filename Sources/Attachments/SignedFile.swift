@@ -10,10 +10,8 @@ enum SignedFile {
     ["application/pkcs7-mime", "application/x-pkcs7-mime", "application/cms"].contains(type.name)
   }
 
-  /// Whether the name says so, whatever the type is (RFC 8551 §3.2.1).
-  static func isNamed(_ name: PartName) -> Bool {
-    FileName.forms(of: name.text).contains { form in endings.contains { form.hasSuffix($0) } }
-  }
+  /// Whether a form of the name says so, whatever the type is (RFC 8551 §3.2.1).
+  static func isNamed(_ form: String) -> Bool { endings.contains { form.hasSuffix($0) } }
 
   /// What the content is called once it is taken out: `invoice.pdf` of `invoice.pdf.p7m`.
   static func names(ofContentIn name: PartName) -> [PartName] {

@@ -230,6 +230,22 @@ struct QuarantineRequestTests {
     #expect(rows == [.name("\(reference)-\(number)-n.exe"), .piece(expected)])
   }
 
+  @Test(
+    "parts without names",
+    arguments: [
+      ("text/plain", "part.txt"), ("text/html", "part.html"), ("image/png", "part.bin"),
+      ("message/rfc822", "part.eml"), ("text/html; name=\"a b.htm\"", "a b.htm"),
+    ])
+  func callsPartsByWhatTheyAre(_ type: String, _ name: MailText) {
+    let text =
+      "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: \(type)\r\n\r\nx\r\n"
+      + "--b--\r\n"
+    #expect(MIMEPartReader().part("1", of: Array(text.utf8), name: nil)?.name == name)
+    // Neither does the index know a name.
+    let indexed = MIMEPartReader().part("1", of: Array(text.utf8), name: "")
+    #expect(indexed?.name.description.hasPrefix("part.") == true)
+  }
+
   /// A filter may be configured to look deeper than it does by default.
   @Test func givesPartsThatAreDeep() {
     let depth = 150

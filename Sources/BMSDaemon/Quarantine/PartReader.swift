@@ -66,7 +66,19 @@ package struct MIMEPartReader: PartReader {
   private static func decoded(
     _ part: MIMEPart, _ name: MailText?, _ content: [UInt8]
   ) -> DecodedPart {
-    DecodedPart(name: name ?? MailText(part.names.first?.text ?? ""), content: content)
+    var name = name ?? MailText(part.names.first?.text ?? "")
+    if name.bytes.isEmpty { name = MailText("part" + ending(part)) }
+    return DecodedPart(name: name, content: content)
+  }
+
+  /// How a file is called whose part has no name: by what it is, and never as what could run.
+  private static func ending(_ part: MIMEPart) -> String {
+    switch part.kind {
+    case .message: ".eml"
+    case .leaf where part.type.name == "text/html": ".html"
+    case .leaf where part.type.isText: ".txt"
+    case .leaf, .embedded, .multipart: ".bin"
+    }
   }
 
   /// With limits that no filter's are above, whatever it was configured with when it kept the
