@@ -29,13 +29,14 @@ package struct BannedExtensions: Sendable, Equatable {
   /// `isFileName` is false for a text that is no name of a file by itself, but could serve as one: a
   /// Content-ID, a parameter of another meaning. Such a text is often an address or a host: `com` bans
   /// none of these texts, other extensions that are also top-level domains no address and no host.
-  /// Nothing excuses the name of a file: `salary@2024.com` runs like any other. Those in `exceptions`
-  /// ban no form of the name.
+  /// Nothing excuses the name of a file, `invoice@acme.one` opens like any other; but for `com`:
+  /// programs call parts `www.example.com`, and 64-bit Windows runs no 16-bit program. Those in `exceptions` ban no form of the name.
   package func extensionBanning(
     _ text: String, isFileName: Bool, except exceptions: Set<String> = []
   ) -> String? {
     for form in FileName.forms(of: text) {
       guard let found = banned(form), !exceptions.contains(found) else { continue }
+      if found == "com", form.contains("@") || form.hasPrefix("www.") { continue }
       if !isFileName, Self.domains.contains(found), Self.isAddressOrHost(form, of: text, found) {
         continue
       }

@@ -24,7 +24,7 @@ extension Setup {
       }
     }
     let quarantine = configuration.settings(QuarantineOptions.self)
-    guard quarantine.isPresent else { return faults }
+    guard quarantine.isPresent, !quarantine.dir.path.isEmpty else { return faults }
     let folder = Place("", quarantine.dir.path, "")
     for place in places where place.isWithin(folder) {
       faults.append(
