@@ -35,13 +35,23 @@ final class MilterSession {
     let mta = MTA(context: context, leadingSpace: agreement.leadingSpace)
     if let refusal = sessionRefusal ?? messageRefusal { return status(.refuse(refusal), step, mta) }
     guard let connection else { return SMFIS_TEMPFAIL }
+    // Counted before it is judged: a drain that begins meanwhile waits for it.
+    let isFirst = step == .recipient && !isCounted
+    if isFirst {
+      if let refusal = gate.messageBegins() {
+        connection.abort()
+        let reply = factory.reply(to: refusal)
+        messageRefusal = reply
+        return status(.refuse(reply), step, mta)
+      }
+      isCounted = true
+    }
     let reply = body(connection, mta)
     switch (step, reply) {
-    case (.recipient, .proceed), (.recipient, .accept):
-      if !isCounted {
-        isCounted = true
-        gate.messageBegan()
-      }
+    case (.recipient, .proceed), (.recipient, .accept): break
+    case (.recipient, _) where isFirst:
+      isCounted = false
+      gate.messageEnded()
     case (.data, .refuse) where !agreement.unanswered.contains(.data):
       // libmilter takes the message for ended and lets no abort through.
       let status = status(reply, step, mta)

@@ -88,8 +88,15 @@ public final class SessionGate: Sendable {
     state.withLock { $0.counts.isDraining ? .draining : nil }
   }
 
-  /// The MTA has a recipient for the message: from now on a drain waits for it.
-  func messageBegan() { state.withLock { $0.counts.messages += 1 } }
+  /// The MTA names a recipient for the message: from now on a drain waits for it. One step with the
+  /// question whether it may, or a drain could begin in between and not know of it.
+  func messageBegins() -> Refusal? {
+    state.withLock { state in
+      if state.counts.isDraining { return .draining }
+      state.counts.messages += 1
+      return nil
+    }
+  }
 
   func messageEnded() { state.withLock { $0.counts.messages -= 1 } }
 }

@@ -249,7 +249,9 @@ class UnderSystemd(MachineTestCase):
             wait_until("every mail in the trail", lambda: not unknown())
         except Failure:
             journal = self.machine.must("journalctl", "-u", "bmsd", "-o", "short-precise", "-n", "400")
-            self.fail(f"not in the trail: {unknown()}\n{journal}")
+            # What stands on top of them says whether bmsd saw them.
+            heads = [self.sink.wait_for(mark)[0].header[:300] for mark in unknown()]
+            self.fail(f"not in the trail: {unknown()}\n{heads}\n{journal}")
 
     def test_killed_it_is_back(self) -> None:
         # What the trail had not written yet is lost, but no mail is.

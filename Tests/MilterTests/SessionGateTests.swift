@@ -43,9 +43,10 @@ import Testing
   @Test func drainingAdmitsNothingNew() {
     let gate = SessionGate(maximumSessions: 9)
     #expect(gate.admitSession() == nil && gate.admitMessage() == nil)
-    gate.messageBegan()
+    #expect(gate.messageBegins() == nil)
     gate.beginDraining()
     #expect(gate.admitSession() == .draining && gate.admitMessage() == .draining)
+    #expect(gate.messageBegins() == .draining)
     #expect(
       gate.counts == .init(sessions: 1, messages: 1, turnedAway: 1, lingering: 1, isDraining: true))
     gate.messageEnded()
