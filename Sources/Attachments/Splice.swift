@@ -15,9 +15,8 @@ struct Splice {
 struct SplicedTree {
   private let tree: MIMETree
   private let lineEnd: [UInt8]
+  /// The splices of each text, in its order and apart.
   private var splices: [Int: [Splice]] = [:]
-  /// Where the last of the splices of a text ends.
-  private var ends: [Int: Int] = [:]
 
   init(_ tree: MIMETree, lineEnd: [UInt8]) {
     self.tree = tree
@@ -27,19 +26,22 @@ struct SplicedTree {
   /// Takes a splice; false when it overlaps one that was taken before, or is at the same place.
   @discardableResult
   mutating func add(_ splice: Splice) -> Bool {
-    // They come in the order of the message: most lie behind all that were taken.
-    let end = ends[splice.buffer] ?? -1
-    let overlaps =
-      (splice.range.isEmpty ? splice.range.lowerBound <= end : splice.range.lowerBound < end)
-      && splices[splice.buffer, default: []].contains {
-        $0.range.overlaps(splice.range) || $0.range == splice.range
-          // A place inside a range that goes away.
-          || splice.range.isEmpty && $0.range.contains(splice.range.lowerBound)
-      }
-    guard !overlaps else { return false }
-    splices[splice.buffer, default: []].append(splice)
-    ends[splice.buffer] = max(end, splice.range.upperBound)
+    let taken = splices[splice.buffer, default: []]
+    // Encoded texts are put back when all else of the text that holds them is planned: not all come
+    // in the order of the message.
+    let place = taken.partitioningIndex { $0.range.lowerBound >= splice.range.lowerBound }
+    let neighbours = taken[max(0, place - 1)..<min(taken.count, place + 1)]
+    guard !neighbours.contains(where: { Self.collide($0.range, splice.range) }) else {
+      return false
+    }
+    splices[splice.buffer, default: []].insert(splice, at: place)
     return true
+  }
+
+  /// Whether both change the same bytes, or one is a place inside what the other takes away.
+  private static func collide(_ one: Range<Int>, _ other: Range<Int>) -> Bool {
+    one.lowerBound == other.lowerBound || one.contains(other.lowerBound)
+      || other.contains(one.lowerBound)
   }
 
   /// The message with all splices made, nil when a text that was converted from another charset

@@ -46,7 +46,45 @@ extension SurgeryTests {
       caf=C3=A9
       [ REMOVED ]
       =62ye
-      """)
+      """),
+    .init(
+      "uuencoded in quoted-printable, before and behind other parts that go",
+      """
+      Content-Type: multipart/mixed; boundary=b
+
+      --b
+      Content-Type: a/b; name=1.exe
+
+      1
+      --b
+      Content-Transfer-Encoding: quoted-printable
+
+      caf=C3=A9
+      begin 644 a.exe
+      %:&5L;&\\
+      end
+      bye
+      --b
+      Content-Type: a/b; name=3.exe
+
+      3
+      --b--
+      """,
+      """
+      Content-Type: multipart/mixed; boundary=b
+
+      --b
+      §
+      --b
+      Content-Transfer-Encoding: quoted-printable
+
+      caf=C3=A9
+      [ REMOVED ]
+      =62ye
+      --b
+      §
+      --b--
+      """),
   ]
 
   @Test func cutsInsideAnEncodedMessage() throws {
