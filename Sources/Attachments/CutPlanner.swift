@@ -66,16 +66,17 @@ struct CutPlanner {
   /// as its body.
   private func message(_ part: MIMEPart, _ notice: Notice) -> [UInt8] {
     let text = tree.buffer(of: part)
+    let end = headerEnd(part)
     var header: [UInt8] = []
     var at = part.header.lowerBound
-    for field in contentFields(part) {
+    for field in contentFields(part, before: end) {
       header += text[at..<max(at, field.lowerBound)]
       // A bare return before what goes would make an empty line of the next line end; an MTA does
       // not keep it in a field that it changes.
       while header.last == 0x0D { header.removeLast() }
-      at = max(at, field.upperBound)
+      at = max(at, min(field.upperBound, end))
     }
-    header += text[at..<max(at, part.header.upperBound)]
+    header += text[at..<max(at, end)]
     while header.last == 0x0D { header.removeLast() }
     if !header.isEmpty, header.last != 0x0A { header += lineEnd }
     let body = notice.body(lineEnd)
@@ -83,18 +84,24 @@ struct CutPlanner {
     return header + fields(notice) + lineEnd + body + (needsEnd ? lineEnd : [])
   }
 
+  /// Where what stays of the header ends: in the message itself no later than its header ends for an
+  /// MTA, which could not delete what a reading takes for fields behind that.
+  private func headerEnd(_ part: MIMEPart) -> Int {
+    guard part.parent == nil else { return part.header.upperBound }
+    let header = MIMETree.split(tree.buffer(of: part).bytes).header
+    return min(header.upperBound, part.header.upperBound)
+  }
+
   /// The fields about content, in order: those of the part's reading, and of the message itself those
   /// that the MTA sees too, which it changes as a whole.
-  private func contentFields(_ part: MIMEPart) -> [Range<Int>] {
+  private func contentFields(_ part: MIMEPart, before end: Int) -> [Range<Int>] {
     var fields = part.fields.map(\.position.whole)
-    guard part.parent == nil else { return fields }
-    let text = tree.buffer(of: part)
-    let header = MIMETree.split(text.bytes).header
-    fields += text.fields(in: header).map { ($0.name, $0.whole) }
-      .filter { name, whole in
-        whole.lowerBound < part.header.upperBound && ContentFieldName(text[name]) != nil
-      }
-      .map(\.1)
-    return fields.sorted { $0.lowerBound < $1.lowerBound }
+    if part.parent == nil {
+      let text = tree.buffer(of: part)
+      fields += text.fields(in: MIMETree.split(text.bytes).header)
+        .filter { ContentFieldName(text[$0.name]) != nil }
+        .map(\.whole)
+    }
+    return fields.filter { $0.lowerBound < end }.sorted { $0.lowerBound < $1.lowerBound }
   }
 }

@@ -132,6 +132,17 @@ extension SurgeryTests {
     #expect(MIMETree.split(result.message).header.upperBound < result.message.count)
   }
 
+  /// For programs that want whole line ends the header goes on where it has ended for an MTA.
+  @Test func cutsAHeaderThatEndsLaterForOthers() throws {
+    let message = Array(
+      ("Subject: x\r\nContent-Type: a/b\n\r\none\r\nContent-ID: x.exe\r\n\r\ntwo\r\n").utf8)
+    let result = try #require(try defanged(message))
+    expectSound(result, from: message)
+    #expect(
+      String(decoding: result.message, as: UTF8.self)
+        == "Subject: x\n\(SurgeryCase.notice)\n".replacing("\n", with: "\r\n"))
+  }
+
   @Test func removesAPartWithItsDelimiter() throws {
     let message = Array(
       "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n1\n--b\nContent-ID: x.exe\n\n2\n--b--\n"
