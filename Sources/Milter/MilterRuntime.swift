@@ -74,8 +74,8 @@ public enum MilterRuntime {
     current.withLock { $0?.factory = factory }
   }
 
-  /// Has libmilter's threads share at most `count` arenas of glibc's malloc, if called before there
-  /// are threads; false when malloc does not take the limit.
+  /// Has all threads share at most `count` arenas of glibc's malloc; false when malloc does not take
+  /// the limit. To be called before there are many threads: arenas that exist are not given up.
   public static func limitArenas(_ count: Int) -> Bool {
     cmilter_limit_arenas(Int32(clamping: count))
   }

@@ -3,6 +3,7 @@
 
 import Mail
 import MilterClient
+import Synchronization
 import Testing
 
 @testable import Milter
@@ -87,6 +88,25 @@ extension LiveTests {
       let events = try live.events()
       #expect(events.filter { $0 == .endOfMessage }.count == 2)
       #expect(Self.ends(events) == [.abort, .close])
+    }
+
+    /// A drain that begins while the first recipient is judged has to wait for the message.
+    @Test(arguments: [true, false]) func countsAMessageWhileItIsJudged(isAccepted: Bool) throws {
+      let filter = try LiveFilter.get()
+      try Self.expectIdle(filter)
+      let counted = Mutex<[Int]>([])
+      var plan = Plan()
+      plan.answer = { event in
+        guard case .recipient = event else { return .proceed }
+        counted.withLock { $0.append(filter.gate.counts.messages) }
+        return isAccepted ? .proceed : .refuse(.transient(7, 1, "Later"))
+      }
+      let live = try LiveFilter.open(plan)
+      _ = try live.client.mail(["<>"])
+      for _ in 1...2 { _ = try live.client.rcpt(["<b@example.net>"]) }
+      #expect(counted.withLock { $0 } == [1, 1])
+      #expect(filter.gate.counts.messages == (isAccepted ? 1 : 0))
+      _ = try live.events()
     }
 
     @Test func mailInAMessageBeginsAnother() throws {

@@ -1,9 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
 // SPDX-FileCopyrightText: the bmsd authors
 
+import Mail
+import Synchronization
 import Testing
 
 @testable import Milter
+
+/// Counts what reaches it.
+private final class CountingConnection: MilterConnection, Sendable {
+  struct Factory: MilterConnectionFactory {
+    let connection: CountingConnection
+    let negotiation = Negotiation(steps: .all, answered: .all, actions: [])
+
+    init(_ connection: CountingConnection) { self.connection = connection }
+    func makeConnection() -> any MilterConnection { connection }
+  }
+
+  let recipients = Mutex(0)
+  let aborts = Mutex(0)
+
+  func connect(_ peer: Peer, _ mta: borrowing MTA) -> MilterReply { .proceed }
+  func hello(_ name: MailText, _ mta: borrowing MTA) -> MilterReply { .proceed }
+  func envelopeFrom(_ arguments: [MailText], _ mta: borrowing MTA) -> MilterReply { .proceed }
+  func envelopeRecipient(_ arguments: [MailText], _ mta: borrowing MTA) -> MilterReply {
+    recipients.withLock { $0 += 1 }
+    return .proceed
+  }
+  func data(_ mta: borrowing MTA) -> MilterReply { .proceed }
+  func unknown(_ mta: borrowing MTA) -> MilterReply { .proceed }
+  func header(_ field: HeaderField, _ mta: borrowing MTA) -> MilterReply { .proceed }
+  func endOfHeaders(_ mta: borrowing MTA) -> MilterReply { .proceed }
+  func body(_ chunk: RawSpan, _ mta: borrowing MTA) -> MilterReply { .proceed }
+  func endOfMessage(_ mta: borrowing MTA) -> MilterReply { .proceed }
+  func abort() { aborts.withLock { $0 += 1 } }
+  func close() {}
+}
 
 /// Who is let in, and that the counts stay right.
 @Suite struct SessionGateTests {
@@ -52,6 +84,26 @@ import Testing
     gate.messageEnded()
     gate.sessionEnded(wasTurnedAway: false)
     #expect(gate.counts.sessions == 0 && gate.counts.messages == 0)
+  }
+
+  /// Databases and trail may be closed already when a recipient comes to a message that began
+  /// before the drain.
+  @Test func noRecipientIsJudgedOnceDrained() throws {
+    let gate = SessionGate(maximumSessions: 9)
+    let connection = CountingConnection()
+    #expect(gate.admitSession() == nil)
+    // Without an answer nothing is written to libmilter's context, which there is none of here.
+    let session = MilterSession(
+      MilterRuntime.Service(factory: CountingConnection.Factory(connection), gate: gate),
+      Agreement(unanswered: .recipient), refusal: nil)
+    let context = try #require(OpaquePointer(bitPattern: 1))
+    session.beginMessage()
+    gate.beginDraining()
+    _ = session.answer(.recipient, context) { $0.envelopeRecipient(["<b@example.net>"], $1) }
+    #expect(connection.recipients.withLock { $0 } == 0 && connection.aborts.withLock { $0 } == 1)
+    #expect(gate.counts.messages == 0)
+    session.close()
+    #expect(gate.counts == .init(isDraining: true))
   }
 
   @Test func politenessEndsWhenTooManyLinger() {
