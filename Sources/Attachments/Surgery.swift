@@ -92,7 +92,8 @@ package struct Surgery {
       let inspection = Inspection(tree, rules)
       let doomed = Set(judge(tree, inspection))
       if doomed.isEmpty {
-        return round == 0 ? nil : result(from: message, to: current, tree, removed)
+        return round == 0
+          ? nil : try result(from: message, to: current, removed, lineEnd: Self.lineEnd(of: tree))
       }
       guard round < Self.mostRounds else {
         throw .stillDangerous(inspection.offences.first { doomed.contains($0.part) })
@@ -204,17 +205,44 @@ package struct Surgery {
   }
 
   private func result(
-    from original: [UInt8], to message: [UInt8], _ tree: MIMETree, _ removed: [Removed]
-  ) -> Result {
+    from original: [UInt8], to message: [UInt8], _ removed: [Removed], lineEnd: [UInt8]
+  ) throws(SurgeryFailure) -> Result {
     let before = MIMETree.split(original)
     let after = MIMETree.split(message)
     let bodyBefore = original[before.bodyStart...]
     let bodyAfter = message[after.bodyStart...]
-    return Result(
+    let result = Result(
       message: message, removed: Self.numbered(removed, in: original, rules.limits),
       headerEdits: HeaderDifference(
         from: MessageBytes(original), before.header, to: MessageBytes(message), after.header
       ).edits,
       body: bodyBefore == bodyAfter ? nil : Array(bodyAfter))
+    try checkDelivered(result, original, body: bodyAfter, lineEnd: lineEnd)
+    return result
+  }
+
+  /// Judges what an MTA makes of the edits too, where that is not what was judged: new fields stand
+  /// where it puts them.
+  private func checkDelivered(
+    _ result: Result, _ original: [UInt8], body: ArraySlice<UInt8>, lineEnd: [UInt8]
+  ) throws(SurgeryFailure) {
+    let header = MIMETree.split(original).header
+    let fields = MessageBytes(original).fields(in: header)
+    // No MTA has handed over a header with anything but fields in it; what one makes of such a
+    // header is not known.
+    guard fields.reduce(0, { $0 + $1.whole.count }) == header.count else { return }
+    var delivered = EditedMessage(collected: original[header])
+    for edit in result.headerEdits { delivered.apply(edit) }
+    var bytes = delivered.bytes
+    // A message of a file has the line ends of the file.
+    if lineEnd == [0x0A] { bytes.replace([0x0D, 0x0A], with: lineEnd) }
+    bytes += body
+    guard bytes != result.message else { return }
+    guard mayGoOn() else { throw .outOfTime }
+    let tree = MIMETree(bytes, limits: rules.limits)
+    let inspection = Inspection(tree, rules)
+    if let doomed = judge(tree, inspection).first {
+      throw .stillDangerous(inspection.offences.first { $0.part == doomed })
+    }
   }
 }
