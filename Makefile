@@ -81,7 +81,7 @@ ifeq ($(SANITIZE),)
 test: ## install what the tests need, build, run everything
 	Tests/Tools/install-packages --unpacked build tests package machine
 	$(MAKE) lint unit-test build end-to-end
-	$(MAKE) fuzz SEED=1
+	$(MAKE) fuzz FIXED=1
 else
 test: sanitize
 endif
@@ -111,7 +111,7 @@ bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; B
 	$(CC) -O2 -Wall -Wextra -DCOPY -o $@ $< -lmilter -lpthread
 
 fuzz: ## libFuzzer on every parser, TIME=20 seconds each; finds are in .build/fuzz/found
-	Tests/Tools/fuzz --time $(TIME) $(if $(SEED),--seed $(SEED))
+	Tests/Tools/fuzz $(if $(FIXED),--fixed,--time $(TIME)) $(if $(SEED),--seed $(SEED))
 
 sanitize: ## tests of the wire with a sanitizer: make test SANITIZE=thread (or address)
 	Tests/Tools/install-packages build tests
