@@ -31,8 +31,9 @@ package struct AllowEntry: ListEntry {
 }
 
 /// Who is let through, in memory for the mail path and in the database for the next start.
-package final class AllowList: Sendable {
+package final class AllowList: KeptList {
   private let list: PartyList<AllowTable>
+  package var care: any ListCare { list }
 
   /// Reads the table. A database that cannot be read now is read by a later `flush`.
   package init(_ store: StateStore) { list = PartyList(store) }
@@ -55,31 +56,4 @@ package final class AllowList: Sendable {
   ///
   /// - Returns: whether there was one.
   package func remove(_ party: ListedParty) -> Bool { list.remove(party) }
-
-  /// Forgets entries that expired.
-  ///
-  /// - Returns: how many.
-  @discardableResult
-  package func purge() -> Int { list.purge() }
-
-  /// How many there are, expired ones included until they are purged.
-  package var count: Int { list.count }
-
-  /// What keeps the table from being read; nil when it was.
-  package var loadTrouble: StoreTrouble? { list.loadTrouble }
-
-  /// Takes what stands in a database that came in the place of the one before; what was not written
-  /// yet stays.
-  package func reload() throws(StoreTrouble) { try list.reload() }
-
-  /// Lets the next `flush` write everything, into a database that has nothing yet.
-  package func rewrite() { list.rewrite() }
-
-  /// Changes that are not in the database yet.
-  package var pendingCount: Int { list.pendingCount }
-
-  /// Writes what is not in the database yet; what fails is written by a later call.
-  package func flush(within limit: Duration) throws(StoreTrouble) {
-    try list.flush(within: limit)
-  }
 }

@@ -28,7 +28,7 @@ protocol EntryTable: Sendable {
 /// Changes hold in memory at once and are written by `flush`, which the housekeeper calls every
 /// second: a locked or full disk costs neither mail time nor a ban, only its memory across a
 /// restart.
-final class PartyList<Table: EntryTable>: Sendable {
+final class PartyList<Table: EntryTable>: ListCare {
   typealias Entry = Table.Entry
 
   private enum Change: Equatable {
@@ -82,17 +82,14 @@ final class PartyList<Table: EntryTable>: Sendable {
     }
   }
 
-  /// What keeps the table from being read; nil when it was.
-  var loadTrouble: StoreTrouble? { state.withLock { $0.loadTrouble } }
+  package var loadTrouble: StoreTrouble? { state.withLock { $0.loadTrouble } }
 
-  /// Takes what stands in a database that came in the place of the one before.
-  func reload() throws(StoreTrouble) {
+  package func reload() throws(StoreTrouble) {
     state.withLock { $0.isLoaded = false }
     try flushing.withLock { _ throws(StoreTrouble) in try load() }
   }
 
-  /// Lets the next `flush` write everything, into a database that has nothing yet.
-  func rewrite() {
+  package func rewrite() {
     for number in 0..<PartyIndex<Entry>.sliceCount {
       state.withLock { state in
         for (party, entry) in state.index.slice(number) where state.pending[party] == nil {
@@ -128,11 +125,9 @@ final class PartyList<Table: EntryTable>: Sendable {
     return entries.sorted { $0.party < $1.party }
   }
 
-  /// How many there are, expired ones included until they are purged.
-  var count: Int { state.withLock { $0.index.count } }
+  package var count: Int { state.withLock { $0.index.count } }
 
-  /// Changes that are not in the database yet.
-  var pendingCount: Int { state.withLock { $0.pending.count } }
+  package var pendingCount: Int { state.withLock { $0.pending.count } }
 
   // MARK: changing
 
@@ -163,10 +158,7 @@ final class PartyList<Table: EntryTable>: Sendable {
     }
   }
 
-  /// Removes what expired.
-  ///
-  /// - Returns: how many entries.
-  func purge() -> Int {
+  package func purge() -> Int {
     let now = now
     var count = 0
     for number in 0..<PartyIndex<Entry>.sliceCount {
@@ -185,9 +177,7 @@ final class PartyList<Table: EntryTable>: Sendable {
     return count
   }
 
-  /// Writes what is pending, waiting for each turn no longer than `limit`; what fails stays
-  /// pending.
-  func flush(within limit: Duration) throws(StoreTrouble) {
+  package func flush(within limit: Duration) throws(StoreTrouble) {
     try flushing.withLock { _ throws(StoreTrouble) in try flushAlone(within: limit) }
   }
 

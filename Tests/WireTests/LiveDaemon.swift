@@ -92,10 +92,13 @@ final class LiveDaemon {
 
   /// Runs a command; `prefix` is what stands before it, such as setpriv with its arguments.
   func run(_ arguments: [String], prefix: [String] = []) throws -> Outcome {
+    try Self.run(prefix + [Self.executable().path] + arguments + ["--config", configuration])
+  }
+
+  /// Runs a program with its arguments to its end.
+  static func run(_ line: [String]) throws -> Outcome {
     let command = Process()
-    let line =
-      prefix + [try Self.executable().path] + arguments + ["--config", configuration]
-    command.executableURL = URL(filePath: line[0])
+    command.executableURL = URL(filePath: try #require(line.first))
     command.arguments = Array(line.dropFirst())
     let output = Pipe()
     let errors = Pipe()

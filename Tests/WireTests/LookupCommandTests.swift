@@ -19,27 +19,10 @@ import Testing
     slow.example TIMEOUT
     """
 
-  struct Outcome {
-    var status: Int32
-    var output: String
-    var errors: String
-  }
+  typealias Outcome = LiveDaemon.Outcome
 
   static func run(_ arguments: [String]) throws -> Outcome {
-    let command = Process()
-    command.executableURL = try LiveDaemon.executable()
-    command.arguments = arguments
-    let output = Pipe()
-    let errors = Pipe()
-    command.standardOutput = output
-    command.standardError = errors
-    try command.run()
-    let text = output.fileHandleForReading.readDataToEndOfFile()
-    let complaint = errors.fileHandleForReading.readDataToEndOfFile()
-    command.waitUntilExit()
-    return Outcome(
-      status: command.terminationStatus, output: String(decoding: text, as: UTF8.self),
-      errors: String(decoding: complaint, as: UTF8.self))
+    try LiveDaemon.run([LiveDaemon.executable().path] + arguments)
   }
 
   /// Runs a command with the zone as a file.

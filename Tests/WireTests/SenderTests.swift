@@ -161,7 +161,7 @@ extension WireTests {
         "example.net TXT \"v=spf1 ip4:192.0.2.1 -all\"", signed: ["example.com": zone])
       let validation = "dnssec = validate\ntrust_anchor = \(anchor)\n[spf]\nmode = enforce\n"
       let (bmsd, _) = try daemon(dns, { _ in validation })
-      func says(_ name: String) throws -> LookupCommandTests.Outcome {
+      func says(_ name: String) throws -> LiveDaemon.Outcome {
         try LookupCommandTests.run([
           "dns", "lookup", "--config", bmsd.configPath, "TXT", name,
         ])

@@ -76,23 +76,20 @@ extension WireTests {
     }
 
     @Test func anInheritedSocketIsUsedAndLeft() throws {
-      let path = "/tmp/bms-wire-\(UUID().uuidString.prefix(13))"
-      let socket = try ListeningSocket.open(.unix(path: path))
+      let held = try HeldSocket()
       var setup = BMSDProcess.Setup()
-      setup.descriptor = socket.descriptor
-      setup.socket = "unix:\(path)"
-      setup.prefix = "export LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=milter"
+      held.handOn(to: &setup, names: "milter")
+      setup.socket = "unix:\(held.path)"
       setup.sections += "[log]\nformat = text\n"
       let bmsd = try BMSDProcess(setup)
       #expect(try bmsd.line("bmsd listens").contains("inherited=yes"))
-      let session = try MilterSession(connectingTo: .unix(path: path))
+      let session = try MilterSession(connectingTo: .unix(path: held.path))
       try session.negotiate()
       try session.greet()
       #expect(try session.deliver() == .proceed)
       #expect(try bmsd.stop() == 0)
-      #expect(FileManager.default.fileExists(atPath: path))
-      socket.removePath()
-      socket.closeDescriptor()
+      #expect(FileManager.default.fileExists(atPath: held.path))
+      held.end()
     }
 
     @Test func aSocketForAnotherProcessIsNotTaken() throws {
@@ -113,17 +110,12 @@ extension WireTests {
     }
 
     @Test func theFileHasTheLastWord() throws {
-      let path = "/tmp/bms-wire-\(UUID().uuidString.prefix(13))"
-      let socket = try ListeningSocket.open(.unix(path: path))
-      defer {
-        socket.removePath()
-        socket.closeDescriptor()
-      }
+      let held = try HeldSocket()
+      defer { held.end() }
       var setup = BMSDProcess.Setup()
-      setup.descriptor = socket.descriptor
-      setup.prefix = "export LISTEN_FDS=1 LISTEN_PID=$$"
+      held.handOn(to: &setup)
       let bmsd = try BMSDProcess(setup)
-      #expect(try bmsd.line("but bmsd.socket on unix:\(path): change").hasPrefix("<4>"))
+      #expect(try bmsd.line("but bmsd.socket on unix:\(held.path): change").hasPrefix("<4>"))
       #expect(try bmsd.line("bmsd listens: ").contains("inherited=no"))
       #expect(try bmsd.serves())
       #expect(try bmsd.stop() == 0)

@@ -38,25 +38,20 @@ extension WireTests {
 
     /// The service manager keeps its socket while one process ends and the next begins.
     @Test func whoComesMeanwhileIsServedByTheNext() throws {
-      let path = "/tmp/bms-wire-\(UUID().uuidString.prefix(13))"
-      let socket = try ListeningSocket.open(.unix(path: path))
-      defer {
-        socket.removePath()
-        socket.closeDescriptor()
-      }
+      let held = try HeldSocket()
+      defer { held.end() }
       var setup = BMSDProcess.Setup()
-      setup.descriptor = socket.descriptor
-      setup.socket = "unix:\(path)"
-      setup.prefix = "export LISTEN_FDS=1 LISTEN_PID=$$"
+      held.handOn(to: &setup)
+      setup.socket = "unix:\(held.path)"
       let old = try BMSDProcess(setup)
-      let busy = try MilterSession(connectingTo: .unix(path: path))
+      let busy = try MilterSession(connectingTo: .unix(path: held.path))
       try busy.negotiate()
       try busy.greet()
       #expect(try busy.begin() == .proceed)
       old.signal(SIGTERM)
       try old.line("stopping: messages=1 sessions=1")
       // Let in by nobody yet, and turned away by nobody.
-      let waiting = try (0..<5).map { _ in try MilterSession(connectingTo: .unix(path: path)) }
+      let waiting = try (0..<5).map { _ in try MilterSession(connectingTo: .unix(path: held.path)) }
       #expect(try busy.endOfMessage().reply == .proceed)
       #expect(try old.exitStatus() == 0)
       let new = try BMSDProcess(setup)

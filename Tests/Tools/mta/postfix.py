@@ -201,18 +201,7 @@ class PrivatePostfix:
 
     def wait_for_log(self, pattern: str) -> str:
         """Waits for a line of the log that matches and returns it."""
-        found = re.compile(f".*(?:{pattern}).*")
-
-        def line() -> str | None:
-            match = found.search(self.log())
-            if match is None and self.sandbox.program:
-                self.sandbox.program.check()
-            return match[0] if match else None
-
-        try:
-            return wait_until(f"{pattern!r} in Postfix's log", line)
-        except Failure as failure:
-            raise Failure(f"{failure}\n{self.log()[-2000:]}") from None
+        return self.sandbox.wait_for_log(pattern, "Postfix's log", self.log)
 
     def command(self, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Runs one of Postfix's commands, e.g. `postqueue -f`, on this instance."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import re
 import signal
 import subprocess
 from pathlib import Path
+from typing import Callable
 
-from .processes import Program, wait_until
+from .processes import Failure, Program, wait_until
 
 
 class Sandbox:
@@ -119,6 +121,21 @@ class Sandbox:
             env={**os.environ, **self.environment, **(environment or {})},
             timeout=60,
         )
+
+    def wait_for_log(self, pattern: str, name: str, log: Callable[[], str]) -> str:
+        """Waits, while the server runs, for a line of a log that matches and returns it."""
+        found = re.compile(f".*(?:{pattern}).*")
+
+        def line() -> str | None:
+            match = found.search(log())
+            if match is None and self.program:
+                self.program.check()
+            return match[0] if match else None
+
+        try:
+            return wait_until(f"{pattern!r} in {name}", line)
+        except Failure as failure:
+            raise Failure(f"{failure}\n{log()[-2000:]}") from None
 
     def send(self, number: int) -> None:
         """Sends the server a signal."""
