@@ -37,11 +37,9 @@ package enum EncodedWord {
     var readings: [String] = []
     var families: [CharsetFamily?] = [nil]
     // A label that is not known is tried as one of every family, the same for all such words.
-    if pieces.contains(where: { $0.word.map { CharsetFamily.named($0.charset) == nil } == true }) {
+    if pieces.contains(where: { $0.word.map { $0.families == nil } == true }) {
       families += CharsetFamily.allCases
-    } else if pieces.contains(where: {
-      $0.word.flatMap { CharsetFamily.named($0.charset) }.map { $0.count > 1 } == true
-    }) {
+    } else if pieces.contains(where: { ($0.word?.families?.count ?? 0) > 1 }) {
       families += CharsetFamily.ambiguous
     }
     let hasNeighbours = zip(pieces, pieces.dropFirst()).contains {
@@ -58,7 +56,7 @@ package enum EncodedWord {
 
   /// Plain text, or an encoded word.
   private struct Piece {
-    var plain: [UInt8] = []
+    var plain = ""
     var word: Word?
   }
 
@@ -78,11 +76,11 @@ package enum EncodedWord {
       }
       rest = rest[word.end...]
       let isBetween = pieces.last?.word != nil && plain.allSatisfy(\.isSpace)
-      if !isBetween, !plain.isEmpty { pieces.append(Piece(plain: plain)) }
+      if !isBetween, !plain.isEmpty { pieces.append(Piece(plain: Charset.text(plain))) }
       plain = []
       pieces.append(Piece(word: word))
     }
-    if !plain.isEmpty { pieces.append(Piece(plain: plain)) }
+    if !plain.isEmpty { pieces.append(Piece(plain: Charset.text(plain))) }
     return pieces
   }
 
@@ -100,17 +98,17 @@ package enum EncodedWord {
         isTogether
         ? Word.decode(run.flatMap(\.encoded), first.encoding) : run.flatMap { $0.decoded }
       run = []
-      let known = CharsetFamily.named(first.charset)
+      let known = first.families
       if let family, known?.contains(family) ?? true {
         result += Charset.text(bytes, family)
       } else {
-        result += Charset.text(bytes, label: first.charset)
+        result += Charset.text(bytes, known?.first ?? .latin1)
       }
     }
     for piece in pieces {
       guard let word = piece.word else {
         flush()
-        result += Charset.text(piece.plain)
+        result += piece.plain
         continue
       }
       let goesOn =
@@ -129,12 +127,13 @@ package enum EncodedWord {
   // RFC 2047 §2: "=?" charset "?" encoding "?" encoded-text "?="; RFC 2231 §5: charset "*" language.
   private struct Word {
     var charset: String
+    /// What programs take the charset for, nil when it is not known.
+    var families: [CharsetFamily]?
     /// `b` or `q`.
     var encoding: UInt8
     var encoded: ArraySlice<UInt8>
+    var decoded: [UInt8]
     var end: Int
-
-    var decoded: [UInt8] { Self.decode(encoded, encoding) }
 
     /// The encoded word that begins `text`, nil when there is none.
     init?(_ text: ArraySlice<UInt8>, searched: inout Int) {
@@ -150,8 +149,10 @@ package enum EncodedWord {
       else { return nil }
       self.encoding = encoding
       encoded = behind[..<close]
+      decoded = Self.decode(encoded, encoding)
       charset = String(
         decoding: label.prefix { $0 != UInt8(ascii: "*") }.map(\.lowercasedASCII), as: UTF8.self)
+      families = CharsetFamily.named(charset)
       end = close &+ 2
     }
 

@@ -206,8 +206,7 @@ extension TreeBuilder {
     guard
       let begin = BeginLine(text, at: pending.range.lowerBound, in: pending.range, pending.ends)
     else { return }
-    var collector = NameCollector(limit: limits.namesPerPart)
-    collector.takeBegin(text[begin.name])
+    let collector = texts.collectNames { $0.takeBegin(text[begin.name]) }
     groups &+= 1
     let id = parts.count
     parts.append(
@@ -218,6 +217,7 @@ extension TreeBuilder {
         type: ContentType(name: "application/octet-stream"), hasType: false,
         encoding: begin.encoding, lineEnds: pending.ends, names: collector.names, kind: .embedded,
         reading: 0, difference: nil, group: groups))
+    if collector.isOverLimit { note(.notInspected(.names), on: id) }
     if let parent = pending.parent, parts.indices.contains(parent) {
       parts[parent].children.append(id)
     }
