@@ -37,7 +37,7 @@ package struct MIMELimits: Sendable, Equatable {
   }
 
   /// What it costs to read one byte of a field that describes content, if looking at one costs 1.
-  static let fieldWork = 16
+  static let fieldWork = 12
 
   /// How many bytes may be looked at in a message of `size` bytes.
   package func work(forSize size: Int) -> Int {

@@ -31,8 +31,8 @@ package enum EncodedWord {
   static let longest = 4 &* PartName.longest
 
   /// The text in every way in which programs decode it, the commonest first; at most 3 ways to join
-  /// words times the families of charsets.
-  static func readings(_ text: ArraySlice<UInt8>) -> [String] {
+  /// words times the families of charsets. Adds to `cost` what all of them come to, in bytes read.
+  static func readings(_ text: ArraySlice<UInt8>, cost: inout Int) -> [String] {
     let pieces = pieces(of: text)
     var readings: [String] = []
     var families: [CharsetFamily?] = [nil]
@@ -45,7 +45,11 @@ package enum EncodedWord {
     let hasNeighbours = zip(pieces, pieces.dropFirst()).contains {
       $0.word != nil && $1.word != nil
     }
-    for joining in hasNeighbours ? Joining.allCases : [.bytes] {
+    let joinings = hasNeighbours ? Joining.allCases : [.bytes]
+    // To decode a byte again is cheap beside reading a parameter.
+    let more = joinings.count &* families.count &- 1
+    cost &+= (text.count &+ pieces.count &* 16) &* more / 2
+    for joining in joinings {
       for family in families {
         let reading = decoded(pieces, joining, family)
         if !readings.contains(reading) { readings.append(reading) }
@@ -125,15 +129,15 @@ package enum EncodedWord {
   private static let question = UInt8(ascii: "?")
 
   // RFC 2047 §2: "=?" charset "?" encoding "?" encoded-text "?="; RFC 2231 §5: charset "*" language.
-  private struct Word {
-    var charset: String
+  private final class Word {
+    let charset: String
     /// What programs take the charset for, nil when it is not known.
-    var families: [CharsetFamily]?
+    let families: [CharsetFamily]?
     /// `b` or `q`.
-    var encoding: UInt8
-    var encoded: ArraySlice<UInt8>
-    var decoded: [UInt8]
-    var end: Int
+    let encoding: UInt8
+    let encoded: ArraySlice<UInt8>
+    let decoded: [UInt8]
+    let end: Int
 
     /// The encoded word that begins `text`, nil when there is none.
     init?(_ text: ArraySlice<UInt8>, searched: inout Int) {

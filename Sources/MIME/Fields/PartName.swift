@@ -120,9 +120,7 @@ struct NameCollector {
       isOverLimit = true
       return [EncodedWord.decode(text)]
     }
-    let readings = EncodedWord.readings(text)
-    cost &+= text.count &* readings.count
-    return readings
+    return EncodedWord.readings(text, cost: &cost)
   }
 
   /// Whether a parameter says what RFCs have it for, which no program takes for a name. Those that

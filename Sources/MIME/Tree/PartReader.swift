@@ -146,7 +146,8 @@ struct PartReader {
     _ delimiters: [Delimiter]
   ) {
     var reading = base
-    let split = Split(delimiters, in: inside.range)
+    // One more than can be read shows that there are too many.
+    let split = Split(delimiters, in: inside.range, most: limits.parts &+ 1)
     guard !split.sections.isEmpty else { return }
     reading.structure = .multipart(inside, boundary: boundary, split)
     add(reading)
@@ -207,9 +208,10 @@ extension PartReader {
       if EncodedWord.occurs(in: value) {
         // Of a long one, or where much was looked at, the commonest way to decode it.
         let isLong = value.count > EncodedWord.longest || texts.isExhausted
-        let decoded = isLong ? [EncodedWord.decode(value)] : EncodedWord.readings(value)
+        let decoded =
+          isLong ? [EncodedWord.decode(value)] : EncodedWord.readings(value, cost: &cost)
         leavesOut = leavesOut || isLong
-        cost &+= value.count &* decoded.count
+        cost &+= value.count
         readings += decoded.map { ContentType(field: Array($0.utf8)[...], cost: &cost) }
       }
       texts.chargeFields(cost)
