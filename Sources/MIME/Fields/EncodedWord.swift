@@ -215,13 +215,22 @@ enum HexDigits {
   static func percentDecoded(_ text: some Collection<UInt8>) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.count)
-    var rest = Array(text)[...]
-    while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "%"), let value = value(rest) {
-        bytes.append(value)
-        rest = rest.dropFirst(2)
+    var digitsLeft = 0
+    var high: UInt8 = 0
+    for byte in text {
+      bytes.append(byte)
+      if byte == UInt8(ascii: "%") {
+        digitsLeft = 2
+      } else if digitsLeft > 0, let digit = digit(byte) {
+        digitsLeft &-= 1
+        guard digitsLeft == 0 else {
+          high = digit
+          continue
+        }
+        bytes.removeLast(3)
+        bytes.append(high << 4 | digit)
       } else {
-        bytes.append(byte)
+        digitsLeft = 0
       }
     }
     return bytes

@@ -87,19 +87,20 @@ struct NameCollector {
     for reading in words(value) {
       let text = Array(reading.utf8)
       takeParameters(field, text[...])
-      guard spend(text.count) else { return }
     }
   }
 
   private mutating func takeParameters(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
-    for reading in ParameterizedValue.readings(value, limit: limit) {
+    guard spend(value.count) else { return }
+    let readings = ParameterizedValue.readings(value, limit: limit)
+    cost &+= (readings.count &- 1) &* value.count
+    for reading in readings {
       let parameters = Parameters(reading.parameters)
       isOverLimit = isOverLimit || reading.isOverLimit || parameters.isOverLimit
       for value in parameters.values where !Self.isStructural(field, value) {
         add(.parameter(field, value.name), value.bytes, charset: value.charset)
       }
-      guard spend(value.count &+ parameters.cost &+ parameters.values.count &* Self.costOfName)
-      else { return }
+      guard spend(parameters.cost &+ parameters.values.count &* Self.costOfName) else { return }
     }
   }
 

@@ -38,8 +38,9 @@ struct PartReader {
             header.ambiguity ?? (typeIndex > 0 ? .contentTypes : nil)
             ?? (encodingIndex > 0 ? difference : nil)
           let base = Interpretation(
-            header: header, names: names, saysMessage: saysMessage, type: type, hasType: !types.isEmpty, encoding: encoding,
-            structure: .leaf, difference: ambiguity, findings: nameFindings)
+            header: header, names: names, saysMessage: saysMessage, type: type,
+            hasType: !types.isEmpty, encoding: encoding, structure: .leaf, difference: ambiguity,
+            findings: nameFindings)
           interpret(base, &texts)
         }
       }
@@ -203,6 +204,10 @@ extension PartReader {
     var leavesOut = false
     func take(_ field: ContentField) {
       let value = buffer.unfolded(field.position)
+      guard value.count <= texts.fieldRoom else {
+        leavesOut = true
+        return
+      }
       var cost = 0
       var readings = [ContentType(field: value, cost: &cost)]
       if EncodedWord.occurs(in: value) {

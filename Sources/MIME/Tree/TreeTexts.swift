@@ -56,6 +56,9 @@ struct TreeTexts {
     workLeft = max(0, workLeft &- max(0, bytes))
   }
 
+  /// How many bytes of fields may still be read.
+  var fieldRoom: Int { workLeft / MIMELimits.fieldWork }
+
   /// Counts bytes of fields that were read.
   mutating func chargeFields(_ bytes: Int) {
     let (cost, isHuge) = bytes.multipliedReportingOverflow(by: MIMELimits.fieldWork)
@@ -68,7 +71,7 @@ struct TreeTexts {
   /// Collects the names of one part with what is left for the message.
   mutating func collectNames(_ collect: (inout NameCollector) -> Void) -> NameCollector {
     var collector = NameCollector(
-      limit: limits.namesPerPart, mostKept: namesLeft, mostRead: workLeft / MIMELimits.fieldWork)
+      limit: limits.namesPerPart, mostKept: namesLeft, mostRead: fieldRoom)
     collect(&collector)
     keep(collector.kept)
     chargeFields(collector.cost)
