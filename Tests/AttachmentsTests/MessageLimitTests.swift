@@ -54,7 +54,7 @@ import Testing
       part(20) { "Content-Location: http://a.b/\($0).x?=?zz?q?%41?=" }
     },
     Shape(name: "types") { _ in
-      part(3) { "Content-Type: t/\($0); boundary=\"=?zz?q?a\($0)?=\"; x=\"\($0).x\"" }
+      part(7) { "Content-Type: t/\($0); x=\"\($0).x\"; y=\"\($0)\\\".x\"" }
     },
     Shape(name: "long names") { _ in
       part(2) { "Content-Disposition: a; f\($0)=\(String(repeating: "x", count: 2000))" }
