@@ -12,6 +12,9 @@ package struct MIMELimits: Sendable, Equatable {
   package var headerBytes = 1 << 20
   /// Fields of one header that describe content, and names that one part may have.
   package var namesPerPart = 1_000
+  /// Such fields and names that are kept of a whole message, for each part that it may have: an
+  /// ordinary part has 5 to 20. A name counts once for every 64 bytes of it.
+  package var namesForEachPart = 30
   /// Bytes of all encoded messages and multiparts together, decoded.
   package var decodedBytes = 128 << 20
   /// Lines that could be delimiters, in each piece of contiguous text.
@@ -26,6 +29,15 @@ package struct MIMELimits: Sendable, Equatable {
 
   /// The limits that hold by default.
   package init() {}
+
+  /// How many fields that describe content and names are kept of a message.
+  package var names: Int {
+    let (names, isHuge) = parts.multipliedReportingOverflow(by: namesForEachPart)
+    return isHuge ? Int.max : max(names, namesPerPart)
+  }
+
+  /// What it costs to read one byte of a field that describes content, if looking at one costs 1.
+  static let fieldWork = 12
 
   /// How many bytes may be looked at in a message of `size` bytes.
   package func work(forSize size: Int) -> Int {

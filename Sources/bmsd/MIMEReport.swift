@@ -10,10 +10,14 @@ internal import Mail
 struct MIMEReport {
   let tree: MIMETree
   let inspection: Inspection
+  private let offences: [Int: [AttachmentOffence]]
+  private let facts: [Int: [Inspection.PartFact]]
 
   init(_ tree: MIMETree, _ rules: AttachmentRules) {
     self.tree = tree
     inspection = Inspection(tree, rules)
+    offences = Dictionary(grouping: inspection.offences, by: \.part)
+    facts = Dictionary(grouping: inspection.facts, by: \.part)
   }
 
   /// A table of the parts, then the names, dangers and findings of each.
@@ -86,7 +90,7 @@ struct MIMEReport {
   }
 
   private func dangers(_ part: MIMEPart) -> [String] {
-    inspection.offences.filter { $0.part == part.id }.map { words($0.danger) }
+    offences[part.id, default: []].map { words($0.danger) }
   }
 
   private func words(_ danger: AttachmentDanger) -> String {
@@ -103,7 +107,7 @@ struct MIMEReport {
   }
 
   private func findings(_ part: MIMEPart) -> [String] {
-    inspection.facts.filter { $0.part == part.id }.map { fact in
+    facts[part.id, default: []].map { fact in
       switch fact.fact {
       case .finding(let finding): finding.description
       case .archive(let problem): "archive: \(problem.rawValue)"

@@ -28,7 +28,7 @@ import Testing
     rules.limits.leastWork = 0
     let tree = MIMETree(message, limits: rules.limits)
     let inspection = Inspection(tree, rules)
-    #expect(tree.parts.count > 50)
+    #expect(tree.parts.count > 30)
     #expect(inspection.bytesRead <= 5 * message.count)
     #expect(inspection.facts.contains { $0.fact == .finding(.notInspected(.work)) })
   }

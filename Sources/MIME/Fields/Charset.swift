@@ -61,9 +61,14 @@ enum Charset {
   }
 
   static func latin1(_ bytes: some Collection<UInt8>) -> String {
-    var text = String.UnicodeScalarView()
-    for byte in bytes { text.append(Unicode.Scalar(byte)) }
-    return String(text)
+    // U+0080 to U+00FF take two bytes in UTF-8.
+    var text: [UInt8] = []
+    text.reserveCapacity(bytes.count)
+    for byte in bytes {
+      if byte >= 0x80 { text.append(0xC0 | byte >> 6) }
+      text.append(byte >= 0x80 ? 0x80 | byte & 0x3F : byte)
+    }
+    return String(decoding: text, as: UTF8.self)
   }
 
   /// Whether text in this charset looks different from ASCII as bytes.

@@ -23,13 +23,16 @@ enum CharsetFamily: CaseIterable {
 
   /// What programs take the label for, the likeliest first; nil when the label is not known.
   static func named(_ label: String) -> [Self]? {
-    let plain = label.lowercased().filter { $0.isASCII && ($0.isLetter || $0.isNumber) }
+    let letters = label.utf8.lazy.map(\.lowercasedASCII).filter {
+      (0x30...0x39).contains($0) || (0x61...0x7A).contains($0)
+    }
+    let plain = String(decoding: Array(letters), as: UTF8.self)
     let name =
       prefixes.first { plain.hasPrefix($0) && plain != $0 }
       .map { String(plain.dropFirst($0.count)) } ?? plain
     if let family = unicode(name) { return family }
     if let family = page(name) { return family }
-    if name.contains("ebcdic") { return [.ebcdic, .ebcdicKatakana] }
+    if occurs("ebcdic", in: name) { return [.ebcdic, .ebcdicKatakana] }
     // ISO-2022-JP, -KR and -CN switch; HZ does within ASCII.
     if name.hasPrefix("iso2022") || name.hasPrefix("hz") { return [.iso2022] }
     if japanese.contains(where: name.hasPrefix) { return [.shiftJIS] }
@@ -47,10 +50,19 @@ enum CharsetFamily: CaseIterable {
     "mac", "tis620", "viscii", "armscii",
   ]
 
+  private static func occurs(_ word: String, in name: String) -> Bool {
+    var rest = name.utf8[...]
+    while rest.count >= word.utf8.count {
+      if rest.starts(with: word.utf8) { return true }
+      rest = rest.dropFirst()
+    }
+    return false
+  }
+
   /// The family of a label of Unicode.
   private static func unicode(_ name: String) -> [Self]? {
-    if name.contains("utf8") { return [.utf8] }
-    if name.contains("utf7") { return name.contains("imap") ? [.utf7IMAP] : [.utf7] }
+    if occurs("utf8", in: name) { return [.utf8] }
+    if occurs("utf7", in: name) { return occurs("imap", in: name) ? [.utf7IMAP] : [.utf7] }
     let isWide = ["utf32", "ucs4", "iso10646ucs4"].contains(where: name.hasPrefix)
     if isWide {
       return name.hasSuffix("le") ? [.utf32Little, .utf32Big] : [.utf32Big, .utf32Little]
@@ -90,14 +102,21 @@ enum CharsetFamily: CaseIterable {
 enum EBCDIC {
   /// The text of `bytes`; `hasKatakana` says that small letters stand where code page 290 has them.
   static func text(_ bytes: [UInt8], hasKatakana: Bool) -> String {
+    let scalars = hasKatakana ? withKatakana : withoutKatakana
     var text = String.UnicodeScalarView()
     text.reserveCapacity(bytes.count)
-    for byte in bytes {
-      text.append(
-        scalar(byte) ?? small(byte, hasKatakana) ?? unseen(byte, hasKatakana) ?? sign(byte)
-          ?? "\u{FFFD}")
-    }
+    for byte in bytes { text.append(scalars[Int(byte)]) }
     return String(text)
+  }
+
+  private static let withoutKatakana = table(hasKatakana: false)
+  private static let withKatakana = table(hasKatakana: true)
+
+  private static func table(hasKatakana: Bool) -> [Unicode.Scalar] {
+    (UInt8.min...UInt8.max).map { byte in
+      scalar(byte) ?? small(byte, hasKatakana) ?? unseen(byte, hasKatakana) ?? sign(byte)
+        ?? "\u{FFFD}"
+    }
   }
 
   /// Capitals, digits and what names have between them stand at the same places everywhere.

@@ -41,8 +41,9 @@ package struct ContentType: Sendable, Hashable {
 
   init(name: String) { self.name = name }
 
-  /// Reads an unfolded field. However many parameters come before it, the boundary is found.
-  init(field value: ArraySlice<UInt8>) {
+  /// Reads an unfolded field. However many parameters come before it, the boundary is found. Adds to
+  /// `cost` how many bytes were looked at.
+  init(field value: ArraySlice<UInt8>, cost: inout Int) {
     let readings = ParameterizedValue.readings(
       value, limit: Self.mostParameters, wanted: Self.boundaryName)
     name = readings.first?.word ?? ""
@@ -50,6 +51,7 @@ package struct ContentType: Sendable, Hashable {
     var all: [[UInt8]] = []
     for reading in readings {
       let parameters = Parameters(reading.parameters)
+      cost &+= value.count &+ parameters.cost
       leavesOutBoundaries =
         leavesOutBoundaries || reading.leavesOutWanted || parameters.isOverLimit
       charset =

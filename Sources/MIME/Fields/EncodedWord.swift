@@ -31,23 +31,25 @@ package enum EncodedWord {
   static let longest = 4 &* PartName.longest
 
   /// The text in every way in which programs decode it, the commonest first; at most 3 ways to join
-  /// words times the families of charsets.
-  static func readings(_ text: ArraySlice<UInt8>) -> [String] {
+  /// words times the families of charsets. Adds to `cost` what all of them come to, in bytes read.
+  static func readings(_ text: ArraySlice<UInt8>, cost: inout Int) -> [String] {
     let pieces = pieces(of: text)
     var readings: [String] = []
     var families: [CharsetFamily?] = [nil]
     // A label that is not known is tried as one of every family, the same for all such words.
-    if pieces.contains(where: { $0.word.map { CharsetFamily.named($0.charset) == nil } == true }) {
+    if pieces.contains(where: { $0.word.map { $0.families == nil } == true }) {
       families += CharsetFamily.allCases
-    } else if pieces.contains(where: {
-      $0.word.flatMap { CharsetFamily.named($0.charset) }.map { $0.count > 1 } == true
-    }) {
+    } else if pieces.contains(where: { ($0.word?.families?.count ?? 0) > 1 }) {
       families += CharsetFamily.ambiguous
     }
     let hasNeighbours = zip(pieces, pieces.dropFirst()).contains {
       $0.word != nil && $1.word != nil
     }
-    for joining in hasNeighbours ? Joining.allCases : [.bytes] {
+    let joinings = hasNeighbours ? Joining.allCases : [.bytes]
+    // To decode a byte again is cheap beside reading a parameter.
+    let more = joinings.count &* families.count &- 1
+    cost &+= (text.count &+ pieces.count &* 16) &* more / 2
+    for joining in joinings {
       for family in families {
         let reading = decoded(pieces, joining, family)
         if !readings.contains(reading) { readings.append(reading) }
@@ -58,7 +60,7 @@ package enum EncodedWord {
 
   /// Plain text, or an encoded word.
   private struct Piece {
-    var plain: [UInt8] = []
+    var plain = ""
     var word: Word?
   }
 
@@ -78,11 +80,11 @@ package enum EncodedWord {
       }
       rest = rest[word.end...]
       let isBetween = pieces.last?.word != nil && plain.allSatisfy(\.isSpace)
-      if !isBetween, !plain.isEmpty { pieces.append(Piece(plain: plain)) }
+      if !isBetween, !plain.isEmpty { pieces.append(Piece(plain: Charset.text(plain))) }
       plain = []
       pieces.append(Piece(word: word))
     }
-    if !plain.isEmpty { pieces.append(Piece(plain: plain)) }
+    if !plain.isEmpty { pieces.append(Piece(plain: Charset.text(plain))) }
     return pieces
   }
 
@@ -100,17 +102,17 @@ package enum EncodedWord {
         isTogether
         ? Word.decode(run.flatMap(\.encoded), first.encoding) : run.flatMap { $0.decoded }
       run = []
-      let known = CharsetFamily.named(first.charset)
+      let known = first.families
       if let family, known?.contains(family) ?? true {
         result += Charset.text(bytes, family)
       } else {
-        result += Charset.text(bytes, label: first.charset)
+        result += Charset.text(bytes, known?.first ?? .latin1)
       }
     }
     for piece in pieces {
       guard let word = piece.word else {
         flush()
-        result += Charset.text(piece.plain)
+        result += piece.plain
         continue
       }
       let goesOn =
@@ -127,14 +129,15 @@ package enum EncodedWord {
   private static let question = UInt8(ascii: "?")
 
   // RFC 2047 §2: "=?" charset "?" encoding "?" encoded-text "?="; RFC 2231 §5: charset "*" language.
-  private struct Word {
-    var charset: String
+  private final class Word {
+    let charset: String
+    /// What programs take the charset for, nil when it is not known.
+    let families: [CharsetFamily]?
     /// `b` or `q`.
-    var encoding: UInt8
-    var encoded: ArraySlice<UInt8>
-    var end: Int
-
-    var decoded: [UInt8] { Self.decode(encoded, encoding) }
+    let encoding: UInt8
+    let encoded: ArraySlice<UInt8>
+    let decoded: [UInt8]
+    let end: Int
 
     /// The encoded word that begins `text`, nil when there is none.
     init?(_ text: ArraySlice<UInt8>, searched: inout Int) {
@@ -150,8 +153,10 @@ package enum EncodedWord {
       else { return nil }
       self.encoding = encoding
       encoded = behind[..<close]
+      decoded = Self.decode(encoded, encoding)
       charset = String(
         decoding: label.prefix { $0 != UInt8(ascii: "*") }.map(\.lowercasedASCII), as: UTF8.self)
+      families = CharsetFamily.named(charset)
       end = close &+ 2
     }
 
@@ -210,13 +215,22 @@ enum HexDigits {
   static func percentDecoded(_ text: some Collection<UInt8>) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.count)
-    var rest = Array(text)[...]
-    while let byte = rest.popFirst() {
-      if byte == UInt8(ascii: "%"), let value = value(rest) {
-        bytes.append(value)
-        rest = rest.dropFirst(2)
+    var digitsLeft = 0
+    var high: UInt8 = 0
+    for byte in text {
+      bytes.append(byte)
+      if byte == UInt8(ascii: "%") {
+        digitsLeft = 2
+      } else if digitsLeft > 0, let digit = digit(byte) {
+        digitsLeft &-= 1
+        guard digitsLeft == 0 else {
+          high = digit
+          continue
+        }
+        bytes.removeLast(3)
+        bytes.append(high << 4 | digit)
       } else {
-        bytes.append(byte)
+        digitsLeft = 0
       }
     }
     return bytes

@@ -20,6 +20,16 @@ struct HeaderReader {
   let buffer: MessageBytes
   let ends: LineEnds
   let limits: MIMELimits
+  /// Fields that describe content that are kept.
+  let mostFields: Int
+
+  /// Reads headers in a text; `room` is for how many fields there is still room.
+  init(buffer: MessageBytes, ends: LineEnds, limits: MIMELimits, room: Int = Int.max) {
+    self.buffer = buffer
+    self.ends = ends
+    self.limits = limits
+    mostFields = min(limits.namesPerPart, room)
+  }
 
   /// The header at the start of `part` in every reading, the commonest first; never empty.
   ///
@@ -96,7 +106,7 @@ struct HeaderReader {
       let name = ContentFieldName(buffer[position.name])
       isMIME = name != nil
       guard let name else { continue }
-      if block.fields.count < limits.namesPerPart {
+      if block.fields.count < mostFields {
         block.fields.append(ContentField(name: name, position: position))
       } else {
         block.limit = .names

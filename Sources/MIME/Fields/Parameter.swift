@@ -162,12 +162,14 @@ private struct ParameterScanner {
   // RFC 2231 §7: attribute [section] ["*"] with section := "*" 1*DIGIT.
   /// The parameter of a name with its asterisks, without a value yet.
   private static func named(_ name: ArraySlice<UInt8>) -> RawParameter {
-    let pieces = name.split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false)
-    let base = pieces.first.map { String(decoding: $0.map(\.lowercasedASCII), as: UTF8.self) } ?? ""
-    var parameter = RawParameter(name: base, values: [])
-    guard pieces.count > 1 else { return parameter }
-    parameter.isExtended = pieces.last?.isEmpty == true
-    guard let text = pieces.dropFirst().first, !text.isEmpty else { return parameter }
+    let asterisk = UInt8(ascii: "*")
+    let base = name.prefix { $0 != asterisk }
+    var parameter = RawParameter(
+      name: String(decoding: base.map(\.lowercasedASCII), as: UTF8.self), values: [])
+    guard base.count < name.count else { return parameter }
+    parameter.isExtended = name.last == asterisk
+    let text = name[base.endIndex...].dropFirst().prefix { $0 != asterisk }
+    guard !text.isEmpty else { return parameter }
     // mutt takes the digits at the start, and 0 where there are none.
     let digits = text.prefix { (0x30...0x39).contains($0) }
     let number = digits.drop { $0 == 0x30 }

@@ -54,13 +54,14 @@ struct Parameters {
   /// Joins the pieces `name*0`, `name*1` in all orders that programs know. Where they are not numbered
   /// as they should be, each is left as a value of its own, too.
   private mutating func join(_ name: String, _ pieces: [RawParameter]) {
-    var orders = PieceOrder.all(of: pieces)
-    let isFaulty = !PieceOrder.isSound(pieces)
+    let allOrders = PieceOrders(pieces)
+    var orders = allOrders.all
+    cost &+= pieces.count &* orders.count &* Self.costOfPiece
     if orders.count > 1, cost > Self.mostCost {
       isOverLimit = true
       orders = Array(orders.prefix(1))
     }
-    for order in orders {
+    for order in orders.map({ $0.map { pieces[$0] } }) {
       // The readings of the pieces, the same of each.
       let readings = order.reduce(1) { max($0, $1.values.count) }
       for reading in 0..<readings {
@@ -71,7 +72,7 @@ struct Parameters {
         add(name, order, reading)
       }
     }
-    guard isFaulty else { return }
+    guard !allOrders.isSound else { return }
     for piece in pieces {
       for bytes in piece.values { values.append(Value(name: name, bytes: bytes)) }
     }
@@ -79,6 +80,9 @@ struct Parameters {
 
   /// Bytes that are joined before only the first way is tried; no file system has longer names.
   private static let mostCost = 64 &* PartName.longest
+
+  /// What it costs to put a piece into an order, if reading one byte costs 1.
+  private static let costOfPiece = 2
 
   private mutating func add(_ name: String, _ pieces: [RawParameter], _ reading: Int) {
     let texts = pieces.map { piece in

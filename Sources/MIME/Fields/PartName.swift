@@ -25,6 +25,13 @@ package struct PartName: Sendable, Hashable {
   /// Characters that are kept of a name; no file system has longer paths.
   package static let longest = 4096
 
+  /// What it counts against `MIMELimits.names`.
+  var count: Int {
+    var bytes = text.utf8.count
+    if case .parameter(_, let parameter) = origin { bytes &+= parameter.utf8.count }
+    return 1 &+ bytes / 64
+  }
+
   /// Whether the name was given as the name of a file, not as something that can serve as one.
   package var isFileName: Bool {
     switch origin {
@@ -54,52 +61,67 @@ extension PartName.Origin: CustomStringConvertible {
 struct NameCollector {
   private(set) var names: [PartName] = []
   private(set) var isOverLimit = false
-  /// Bytes that were looked at to read fields in ways that few programs do.
+  /// Bytes that were read, those again that fields have in ways in which few programs read them.
   private(set) var cost = 0
+  /// What the names count against `MIMELimits.names`.
+  private(set) var kept = 0
   private var seen: Set<PartName> = []
   private let limit: Int
+  private let mostKept: Int
+  private let mostRead: Int
 
-  init(limit: Int) { self.limit = limit }
+  /// Collects at most `limit` names that count at most `mostKept`, at a cost of `mostRead` or little
+  /// more.
+  init(limit: Int, mostKept: Int, mostRead: Int) {
+    self.limit = limit
+    self.mostKept = mostKept
+    self.mostRead = min(mostRead, Self.mostCost)
+  }
 
   /// Takes the names of a Content-Type or Content-Disposition field.
   mutating func take(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
+    guard spend(0) else { return }
     takeParameters(field, value)
     // Some programs decode the whole field before they take it apart.
     guard EncodedWord.occurs(in: value) else { return }
     for reading in words(value) {
       let text = Array(reading.utf8)
       takeParameters(field, text[...])
-      guard spend(text.count) else { return }
     }
   }
 
   private mutating func takeParameters(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
-    for reading in ParameterizedValue.readings(value, limit: limit) {
+    guard spend(value.count) else { return }
+    let readings = ParameterizedValue.readings(value, limit: limit)
+    cost &+= (readings.count &- 1) &* value.count
+    for reading in readings {
       let parameters = Parameters(reading.parameters)
       isOverLimit = isOverLimit || reading.isOverLimit || parameters.isOverLimit
       for value in parameters.values where !Self.isStructural(field, value) {
         add(.parameter(field, value.name), value.bytes, charset: value.charset)
       }
-      guard spend(value.count &+ parameters.cost) else { return }
+      guard spend(parameters.cost &+ parameters.values.count &* Self.costOfName) else { return }
     }
   }
 
   /// Pays for a reading; false when there have been enough. An ordinary part costs some hundreds.
   private mutating func spend(_ bytes: Int) -> Bool {
     cost &+= bytes
-    if cost > Self.mostCost { isOverLimit = true }
-    return cost <= Self.mostCost
+    if cost > mostRead { isOverLimit = true }
+    return cost <= mostRead
   }
 
   private static let mostCost = 4 << 20
+  /// What it costs to look at a name, besides its bytes, if reading one byte costs 1.
+  private static let costOfName = 48
 
   /// The ways to decode the words in a text; one where it is too long for all.
   private mutating func words(_ text: ArraySlice<UInt8>) -> [String] {
-    guard text.count <= EncodedWord.longest, spend(text.count &* 8) else {
+    guard text.count <= EncodedWord.longest, spend(text.count) else {
       isOverLimit = true
       return [EncodedWord.decode(text)]
     }
-    return EncodedWord.readings(text)
+    return EncodedWord.readings(text, cost: &cost)
   }
 
   /// Whether a parameter says what RFCs have it for, which no program takes for a name. Those that
@@ -140,12 +162,14 @@ struct NameCollector {
 
   /// Takes the whole of a field that holds nothing but a name.
   mutating func takeName(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
+    guard spend(value.count &+ Self.costOfName) else { return }
     add(.field(field), value.trimmed, charset: nil)
   }
 
   /// Takes the last path segment of a Content-Location (RFC 2557 §4); a query or fragment is not part
   /// of it, but both forms count.
   mutating func takeLocation(_ value: ArraySlice<UInt8>) {
+    guard spend(value.count &+ Self.costOfName) else { return }
     // A long URL may be folded anywhere; white space in it means nothing.
     let url = value.filter { !$0.isSpace && $0 != 0x22 }
     let path = url.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
@@ -160,12 +184,13 @@ struct NameCollector {
 
   /// Takes the text of a field that is a name only where no other is, and only without an `@`.
   mutating func takeText(_ field: ContentFieldName, _ value: ArraySlice<UInt8>) {
-    guard !value.contains(UInt8(ascii: "@")) else { return }
+    guard !value.contains(UInt8(ascii: "@")), spend(value.count &+ Self.costOfName) else { return }
     add(.field(field), value.trimmed, charset: nil)
   }
 
   /// Takes the name on a line that begins uuencoded data.
   mutating func takeBegin(_ name: ArraySlice<UInt8>) {
+    guard spend(name.count &+ Self.costOfName) else { return }
     add(.begin, name.trimmed, charset: nil)
   }
 
@@ -192,10 +217,12 @@ struct NameCollector {
     let end = isLong ? String(text.unicodeScalars.suffix(PartName.longest)) : text
     let name = PartName(origin: origin, text: end)
     guard !seen.contains(name) else { return }
-    guard names.count < limit else {
+    let count = name.count
+    guard names.count < limit, count <= mostKept &- kept else {
       isOverLimit = true
       return
     }
+    kept &+= count
     seen.insert(name)
     names.append(name)
   }

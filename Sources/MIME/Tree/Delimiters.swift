@@ -32,8 +32,9 @@ struct Split: Equatable {
 
   // RFC 2046 §5.1.1: multipart-body := [preamble CRLF] dash-boundary ... close-delimiter ... epilogue.
   /// Splits a range at delimiters, which stand in it in order. Most programs ignore what stands
-  /// behind the closing delimiter; some read on at the next one.
-  init(_ delimiters: [Delimiter], in range: Range<Int>) {
+  /// behind the closing delimiter; some read on at the next one. Sections behind the first `most` are
+  /// left out.
+  init(_ delimiters: [Delimiter], in range: Range<Int>, most: Int) {
     var outsideStart: Int? = range.lowerBound
     for (index, delimiter) in delimiters.enumerated() {
       if let start = outsideStart { outside.append(MessageBytes.range(start, delimiter.line)) }
@@ -44,6 +45,7 @@ struct Split: Equatable {
         continue
       }
       if hasEnd { hasPartsBehindEnd = true }
+      guard sections.count < most else { continue }
       let following = delimiters.dropFirst(index &+ 1).first
       let end = following?.before ?? range.upperBound
       sections.append(

@@ -18,6 +18,8 @@ struct Interpretation {
 
   var header: HeaderBlock
   var names: [PartName]
+  /// Whether one of the names says that it is a message.
+  var saysMessage: Bool
   var type: ContentType
   var hasType: Bool
   var encoding: TransferEncoding

@@ -18,15 +18,16 @@ struct PartReader {
 
   mutating func read(_ texts: inout TreeTexts) {
     let buffer = texts[part.buffer]
-    let headers = HeaderReader(buffer: buffer, ends: part.ends, limits: limits)
-      .readings(of: part.range)
+    let headers = HeaderReader(
+      buffer: buffer, ends: part.ends, limits: limits, room: texts.namesLeft
+    ).readings(of: part.range)
     for header in headers {
       texts.charge((header.bodyStart &- part.range.lowerBound) &* 2)
+      texts.keep(header.fields.count)
       let (types, leavesOutTypes) = Self.types(in: header, buffer, &texts)
       let (encodings, difference) = Self.encodings(in: header, buffer)
-      let (names, nameFindings, cost) = Self.names(
-        of: header, in: buffer, limit: limits.namesPerPart)
-      texts.charge(cost)
+      let (names, nameFindings) = Self.names(of: header, in: buffer, &texts)
+      let saysMessage = names.contains(where: \.saysMessage)
       if Set(types.map(\.name)).count > 1 { add(.ambiguous(.contentTypes)) }
       if leavesOutTypes { add(.notInspected(.readings)) }
       if let difference { add(.ambiguous(difference)) }
@@ -37,8 +38,9 @@ struct PartReader {
             header.ambiguity ?? (typeIndex > 0 ? .contentTypes : nil)
             ?? (encodingIndex > 0 ? difference : nil)
           let base = Interpretation(
-            header: header, names: names, type: type, hasType: !types.isEmpty, encoding: encoding,
-            structure: .leaf, difference: ambiguity, findings: nameFindings)
+            header: header, names: names, saysMessage: saysMessage, type: type,
+            hasType: !types.isEmpty, encoding: encoding, structure: .leaf, difference: ambiguity,
+            findings: nameFindings)
           interpret(base, &texts)
         }
       }
@@ -78,7 +80,7 @@ struct PartReader {
       if interpretations.count > before, base.type.isMultipart { return }
     }
     // Mail programs open an attached .eml as a message, whatever its type.
-    if base.type.isMessage || base.names.contains(where: \.saysMessage) {
+    if base.type.isMessage || base.saysMessage {
       messages(in: base, body, &texts)
     } else {
       add(base)
@@ -145,7 +147,8 @@ struct PartReader {
     _ delimiters: [Delimiter]
   ) {
     var reading = base
-    let split = Split(delimiters, in: inside.range)
+    // One more than can be read shows that there are too many.
+    let split = Split(delimiters, in: inside.range, most: limits.parts &+ 1)
     guard !split.sections.isEmpty else { return }
     reading.structure = .multipart(inside, boundary: boundary, split)
     add(reading)
@@ -201,21 +204,28 @@ extension PartReader {
     var leavesOut = false
     func take(_ field: ContentField) {
       let value = buffer.unfolded(field.position)
-      var readings = [ContentType(field: value)]
+      guard value.count <= texts.fieldRoom else {
+        leavesOut = true
+        return
+      }
+      var cost = 0
+      var readings = [ContentType(field: value, cost: &cost)]
       if EncodedWord.occurs(in: value) {
         // Of a long one, or where much was looked at, the commonest way to decode it.
         let isLong = value.count > EncodedWord.longest || texts.isExhausted
-        let decoded = isLong ? [EncodedWord.decode(value)] : EncodedWord.readings(value)
+        let decoded =
+          isLong ? [EncodedWord.decode(value)] : EncodedWord.readings(value, cost: &cost)
         leavesOut = leavesOut || isLong
-        readings += decoded.map { ContentType(field: Array($0.utf8)[...]) }
+        cost &+= value.count
+        readings += decoded.map { ContentType(field: Array($0.utf8)[...], cost: &cost) }
       }
-      texts.charge(value.count &* readings.count)
+      texts.chargeFields(cost)
       for type in readings where seen.insert(type).inserted { types.append(type) }
     }
     for field in fields {
       take(field)
-      guard types.count > mostTypes else { continue }
-      types.removeLast(types.count &- mostTypes)
+      guard types.count > mostTypes || texts.isExhausted else { continue }
+      types.removeLast(max(0, types.count &- mostTypes))
       seen = Set(types)
       if let last = fields.last { take(last) }
       return (types, true)
@@ -244,10 +254,18 @@ extension PartReader {
 
   /// Every name that the fields give the content.
   private static func names(
-    of header: HeaderBlock, in buffer: MessageBytes, limit: Int
-  ) -> (names: [PartName], findings: [PartFinding], cost: Int) {
-    var collector = NameCollector(limit: limit)
+    of header: HeaderBlock, in buffer: MessageBytes, _ texts: inout TreeTexts
+  ) -> (names: [PartName], findings: [PartFinding]) {
     var findings: [PartFinding] = []
+    let collector = texts.collectNames { collect(from: header, in: buffer, &$0, &findings) }
+    if collector.isOverLimit { findings.append(.notInspected(.names)) }
+    return (collector.names, findings)
+  }
+
+  private static func collect(
+    from header: HeaderBlock, in buffer: MessageBytes, _ collector: inout NameCollector,
+    _ findings: inout [PartFinding]
+  ) {
     for field in header.fields {
       let value = buffer.unfolded(field.position)
       if value.contains(0), !findings.contains(.ambiguous(.nulInHeader)) {
@@ -265,7 +283,5 @@ extension PartReader {
         collector.takeText(field.name, buffer.unfolded(field.position))
       }
     }
-    if collector.isOverLimit { findings.append(.notInspected(.names)) }
-    return (collector.names, findings, collector.cost)
   }
 }

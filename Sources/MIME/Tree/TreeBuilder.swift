@@ -25,6 +25,7 @@ struct TreeBuilder {
           difference: reading == 0 ? nil : .lineEnds))
     }
     while let next = pending.popLast() {
+      defer { dropUnreachable() }
       if let limit = limit(for: next) {
         note(.notInspected(limit), on: next.parent ?? 0)
       } else if next.isEmbedded {
@@ -41,6 +42,16 @@ struct TreeBuilder {
     if part.depth > limits.depth { return .depth }
     if parts.count >= limits.parts { return .parts }
     return texts.isExhausted ? .work : nil
+  }
+
+  /// Forgets what would be read so late that there can be no more parts by then: each part on the
+  /// stack makes one at least. Parts within parts would heap up all delimiters for each level.
+  private mutating func dropUnreachable() {
+    guard pending.count > limits.parts, pending.count / 2 > limits.parts else { return }
+    for part in pending.prefix(pending.count &- limits.parts) {
+      note(.notInspected(.parts), on: part.parent ?? 0)
+    }
+    pending.removeFirst(pending.count &- limits.parts)
   }
 
   private mutating func note(_ finding: PartFinding, on id: Int) {
@@ -119,6 +130,10 @@ struct TreeBuilder {
   private mutating func pushChildren(of interpretation: Interpretation, _ id: Int) {
     guard parts.indices.contains(id) else { return }
     let depth = parts[id].depth &+ 1
+    guard depth <= limits.depth || interpretation.structure == .leaf else {
+      note(.notInspected(.depth), on: id)
+      return
+    }
     switch interpretation.structure {
     case .message(let inside):
       pending.append(
@@ -132,7 +147,8 @@ struct TreeBuilder {
       for range in split.outside.reversed() {
         pushEmbedded(in: range, of: inside.buffer, inside.ends, id, depth)
       }
-      for section in split.sections.reversed() {
+      if split.sections.count > limits.parts { note(.notInspected(.parts), on: id) }
+      for section in split.sections.prefix(limits.parts).reversed() {
         pending.append(
           PendingPart(
             range: section.range, outer: section.outer, buffer: inside.buffer, ends: inside.ends,
@@ -198,7 +214,12 @@ extension TreeBuilder {
           range: begin.line.content.lowerBound..<max(end, begin.line.next), buffer: buffer,
           ends: ends, parent: parent, depth: depth, isEmbedded: true))
     }
-    pending.append(contentsOf: found.reversed())
+    guard depth <= limits.depth || found.isEmpty else {
+      note(.notInspected(.depth), on: parent)
+      return
+    }
+    if found.count > limits.parts { note(.notInspected(.parts), on: parent) }
+    pending.append(contentsOf: found.prefix(limits.parts).reversed())
   }
 
   private mutating func addEmbedded(_ pending: PendingPart) {
@@ -206,8 +227,7 @@ extension TreeBuilder {
     guard
       let begin = BeginLine(text, at: pending.range.lowerBound, in: pending.range, pending.ends)
     else { return }
-    var collector = NameCollector(limit: limits.namesPerPart)
-    collector.takeBegin(text[begin.name])
+    let collector = texts.collectNames { $0.takeBegin(text[begin.name]) }
     groups &+= 1
     let id = parts.count
     parts.append(
@@ -218,6 +238,7 @@ extension TreeBuilder {
         type: ContentType(name: "application/octet-stream"), hasType: false,
         encoding: begin.encoding, lineEnds: pending.ends, names: collector.names, kind: .embedded,
         reading: 0, difference: nil, group: groups))
+    if collector.isOverLimit { note(.notInspected(.names), on: id) }
     if let parent = pending.parent, parts.indices.contains(parent) {
       parts[parent].children.append(id)
     }

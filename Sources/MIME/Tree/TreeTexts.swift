@@ -24,6 +24,8 @@ struct TreeTexts {
   private var lineEnds: [Int: [LineEnds]] = [:]
   private var decodedBytes = 0
   private var workLeft: Int
+  /// How many names and fields may still be kept.
+  private(set) var namesLeft: Int
   /// How many bytes were looked at.
   private(set) var bytesRead = 0
 
@@ -42,6 +44,7 @@ struct TreeTexts {
     buffers = [message]
     self.limits = limits
     workLeft = limits.work(forSize: message.count)
+    namesLeft = limits.names
   }
 
   /// Whether more may be looked at.
@@ -51,6 +54,28 @@ struct TreeTexts {
   mutating func charge(_ bytes: Int) {
     bytesRead &+= max(0, bytes)
     workLeft = max(0, workLeft &- max(0, bytes))
+  }
+
+  /// How many bytes of fields may still be read.
+  var fieldRoom: Int { workLeft / MIMELimits.fieldWork }
+
+  /// Counts bytes of fields that were read.
+  mutating func chargeFields(_ bytes: Int) {
+    let (cost, isHuge) = bytes.multipliedReportingOverflow(by: MIMELimits.fieldWork)
+    charge(isHuge ? Int.max / 2 : cost)
+  }
+
+  /// Counts names and fields that are kept.
+  mutating func keep(_ names: Int) { namesLeft = max(0, namesLeft &- names) }
+
+  /// Collects the names of one part with what is left for the message.
+  mutating func collectNames(_ collect: (inout NameCollector) -> Void) -> NameCollector {
+    var collector = NameCollector(
+      limit: limits.namesPerPart, mostKept: namesLeft, mostRead: fieldRoom)
+    collect(&collector)
+    keep(collector.kept)
+    chargeFields(collector.cost)
+    return collector
   }
 
   subscript(buffer: Int) -> MessageBytes {
