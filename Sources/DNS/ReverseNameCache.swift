@@ -27,14 +27,15 @@ package final class ReverseNameCache: Sendable {
     entries = Mutex(BoundedCache(capacity: capacity))
   }
 
-  /// The name of an address, as DNS would answer; `resolver` is asked when it is not known.
+  /// The name of an address, as DNS would answer; `resolver` is asked when it is not known, and
+  /// only then it matters by when.
   package func name(
-    of address: IPAddress, _ resolver: some Resolver, by deadline: Deadline
+    of address: IPAddress, _ resolver: some Resolver, by deadline: @autoclosure () -> Deadline
   ) -> ReverseName {
     // Lives are counted from before the first question, so that none is counted too long.
     let now = time.monotonic
     if let known = known(address, now) { return known }
-    let found = ReverseName(of: address, resolver, by: deadline)
+    let found = ReverseName(of: address, resolver, by: deadline())
     let life = found.hasFailed ? Self.failureTime : found.timeToLive
     guard life > 0 else { return found }
     // A failure may have taken long; it holds from when it was known.

@@ -76,10 +76,9 @@ struct SenderCheck {
 
   mutating func checkReverseName() {
     // Whoever owns the address says how long its names take: SPF must have time left.
-    let share = Deadline(deadline.remaining / 4, module.time)
-    let found = module.evaluator.name(of: client.ip, by: share)
-    let address = AuthenticationResults.Property(
-      "policy", "iprev", MailText(client.ip.description))
+    let found = module.evaluator.name(
+      of: client.ip, by: Deadline(deadline.remaining / 4, module.time))
+    let address = AuthenticationResults.Property("policy", "iprev", MailText(found.address))
     if found.result == .pass, let name = found.name, let text = found.text {
       // Our own look-up counts for more than the MTA's word.
       reverseName = Self.class(of: name, text, client, t.peer)
@@ -99,7 +98,7 @@ struct SenderCheck {
     of name: DomainName, _ text: String, _ client: SenderClient, _ peer: Peer
   ) -> ClientClass.ReverseName {
     if !client.isRelayed, client.reverseName != .absent,
-      DomainName(peer.hostName.bytes) == name
+      name.isSpelled(by: peer.hostName.bytes)
     {
       return client.reverseName
     }

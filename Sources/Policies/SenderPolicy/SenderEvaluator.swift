@@ -10,7 +10,7 @@ internal import Policy
 internal import SPF
 
 /// SPF with this site's settings: the official result, and what else may be made of a domain.
-struct SenderEvaluator: Sendable {
+final class SenderEvaluator: Sendable {
   private let engine: any SPFEngine
   /// For all that is not official.
   private let native: SPFEvaluator
@@ -54,8 +54,8 @@ struct SenderEvaluator: Sendable {
   }
 
   /// The name of a client, by our own look-up.
-  func name(of client: IPAddress, by deadline: Deadline) -> ReverseName {
-    names.name(of: client, resolver, by: deadline)
+  func name(of client: IPAddress, by deadline: @autoclosure () -> Deadline) -> ReverseName {
+    names.name(of: client, resolver, by: deadline())
   }
 
   /// What a faulty record probably means; nil where even so it means nothing.

@@ -17,7 +17,10 @@ internal import SPF
 /// judged at its end, by the client that the Received fields name. Runs also for clients that an
 /// earlier module lets in, since later modules and Authentication-Results want the result; it then
 /// refuses nothing.
-package struct SenderPolicy: PolicyModule {
+///
+/// A class: each message's judgement goes by all that it holds, and a copy would cost more than some
+/// of the steps.
+package final class SenderPolicy: PolicyModule {
   package typealias Options = SPFOptions
 
   /// Why mail is refused or let in.
