@@ -91,9 +91,10 @@ final class SenderEvaluator: Sendable {
   /// The trusted forwarder that the client belongs to.
   func forwarder(of client: SenderClient, by deadline: Deadline) -> ForwarderFinding {
     guard let forwarders else { return .none }
-    if let known = forwarders.forwarder(of: client.ip) { return .forwarder(known) }
-    var unknown = forwarders.unknown
-    for domain in forwarders.conditional {
+    let known = forwarders.finding(of: client.ip)
+    if let domain = known.forwarder { return .forwarder(domain) }
+    var unknown = known.unknown
+    for domain in known.conditional {
       let query = SPFQuery(client: client.ip, helo: MailText(domain.text))
       switch native.evaluate(query, by: deadline).result {
       case .pass: return .forwarder(domain)
