@@ -51,7 +51,8 @@ struct FactStore {
   /// The value of a fact's type.
   subscript(_ key: ObjectIdentifier) -> FactBox? {
     get {
-      for fact in facts where fact.key == key { return fact.box }
+      // Only the box that is asked for is retained.
+      for index in facts.indices where facts[index].key == key { return facts[index].box }
       return nil
     }
     set {

@@ -81,10 +81,12 @@ extension Transaction {
     self[ResultsFact.self] = known + entries
   }
 
-  /// Takes note that `domain` is proved to send the message.
+  /// Takes note that `domain`, a key, is proved to send the message.
   func prove(_ domain: MailText) {
-    let key = domain.domainKey
-    let proven = self[ProvenDomainsFact.self] ?? []
-    if !proven.contains(key) { self[ProvenDomainsFact.self] = proven + [key] }
+    guard let proven = self[ProvenDomainsFact.self] else {
+      self[ProvenDomainsFact.self] = [domain]
+      return
+    }
+    if !proven.contains(domain) { self[ProvenDomainsFact.self] = proven + [domain] }
   }
 }

@@ -172,7 +172,8 @@ package final class SenderPolicy: PolicyModule {
     }
     return judge(
       SenderClient(
-        ip: ip, helo: t.hello ?? "", reverseName: client.reverseName, isRelayed: false), t)
+        ip: ip, helo: t.hello ?? "", reverseName: client.reverseName, isRelayed: false),
+      by: client.ownName, t)
   }
 
   /// The client that a trusted relay had the message from.
@@ -183,7 +184,7 @@ package final class SenderPolicy: PolicyModule {
     {
     case .client(let origin):
       t.note("relayed from \(origin.ip)")
-      return judge(origin, t)
+      return judge(origin, by: client.ownName, t)
     case .user(let ip):
       t.note("relayed, submitted by a user from \(ip)")
       return .proceed
@@ -196,10 +197,12 @@ package final class SenderPolicy: PolicyModule {
     }
   }
 
-  private func judge(_ client: SenderClient, _ t: Transaction) -> Verdict {
+  private func judge(
+    _ client: SenderClient, by receiver: MailText?, _ t: Transaction
+  ) -> Verdict {
     guard let sender = t.sender?.mailbox else { return .proceed }
     var check = SenderCheck(
-      self, t, client, sender, by: Deadline(min(t.deadline.remaining, limit), time))
+      self, t, client, sender, of: receiver, by: t.deadline.limited(to: limit))
     return check.verdict()
   }
 }
