@@ -41,7 +41,8 @@ package final class ReverseNameCache: Sendable {
     // A failure may have taken long; it holds from when it was known.
     let start = found.hasFailed ? time.monotonic : now
     let entry = Entry(name: found, end: start + .seconds(life))
-    let cost = 200 + 2 * (found.name?.cost ?? 0)
+    let texts = (found.text?.utf8.count ?? 0) + found.address.utf8.count
+    let cost = 220 + (found.name?.cost ?? 0) + texts
     entries.withLock { $0.insert(entry, for: address, cost: cost) }
     return found
   }
