@@ -28,7 +28,7 @@ package struct DomainName: Sendable {
   init(wire: [UInt8]) {
     self.wire = wire
     let hasUpperCase = wire.contains { (0x41...0x5A).contains($0) }
-    folded = hasUpperCase ? wire.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 } : wire
+    folded = hasUpperCase ? wire.map(Self.folded) : wire
   }
 
   /// The name whose labels stand between the dots of `text`, a final dot left aside; every other
@@ -153,6 +153,29 @@ package struct DomainName: Sendable {
     return DomainName(wire: Array(wire.dropFirst(Int(length) + 1)))
   }
 
+  /// Whether `text` spells this name, whatever the case of its letters; see `init(_:)`.
+  package func isSpelled(by text: [UInt8]) -> Bool {
+    // Without a name made of it: this is asked with every message.
+    var rest = folded.makeIterator()
+    guard var left = rest.next() else { return false }
+    var isOver = false
+    for byte in text {
+      if left > 0 {
+        // In a label of the name a dot may stand, in a label of the text it cannot.
+        guard byte != UInt8(ascii: "."), rest.next() == Self.folded(byte) else { return false }
+        left -= 1
+      } else {
+        guard byte == UInt8(ascii: "."), !isOver else { return false }
+        if let length = rest.next() { left = length } else { isOver = true }
+      }
+    }
+    return left == 0 && (isOver || rest.next() == nil)
+  }
+
+  private static func folded(_ byte: UInt8) -> UInt8 {
+    (0x41...0x5A).contains(byte) ? byte | 0x20 : byte
+  }
+
   /// Whether this is `ancestor` or a name below it.
   package func isWithin(_ ancestor: DomainName) -> Bool {
     var rest = folded[...]
@@ -179,7 +202,11 @@ extension DomainName: Hashable {
   }
 
   /// Hashes the name in lower case.
-  package func hash(into hasher: inout Hasher) { hasher.combine(folded) }
+  package func hash(into hasher: inout Hasher) {
+    // All bytes at once: an array would hash one after the other.
+    hasher.combine(folded.count)
+    folded.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
 }
 
 extension DomainName: CustomStringConvertible {

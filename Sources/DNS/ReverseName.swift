@@ -23,6 +23,8 @@ package struct ReverseName: Sendable, Equatable {
   package let name: DomainName?
   /// `name` for people.
   package let text: String?
+  /// The address for people.
+  package let address: String
   /// For how many seconds from the first question on all answers hold; 0 when one of them failed.
   package let timeToLive: UInt32
   /// Whether an answer failed on the way.
@@ -34,10 +36,11 @@ package struct ReverseName: Sendable, Equatable {
   /// Asks for the names of `address` and where they lead.
   package init(of address: IPAddress, _ resolver: some Resolver, by deadline: Deadline) {
     let response = resolver.resolve(DomainName(reverse: address), .ptr, by: deadline)
+    let text = address.description
     var timeToLive = response.usableTime
     guard let first = response.names.first else {
       let failed = response.isFailure
-      self.init(failed ? .temperror : .permerror, nil, timeToLive, failed)
+      self.init(failed ? .temperror : .permerror, text, nil, timeToLive, failed)
       return
     }
     var failed = false
@@ -45,17 +48,19 @@ package struct ReverseName: Sendable, Equatable {
       let answer = resolver.resolve(name, address.isIPv4 ? .a : .aaaa, by: deadline)
       timeToLive = min(timeToLive, answer.usableTime)
       if answer.addresses.contains(address) {
-        self.init(.pass, name, timeToLive, failed)
+        self.init(.pass, text, name, timeToLive, failed)
         return
       }
       failed = failed || answer.isFailure
     }
-    self.init(failed ? .temperror : .fail, first, timeToLive, failed)
+    self.init(failed ? .temperror : .fail, text, first, timeToLive, failed)
   }
 
   private init(
-    _ result: Result, _ name: DomainName?, _ timeToLive: UInt32, _ hasFailed: Bool
+    _ result: Result, _ address: String, _ name: DomainName?, _ timeToLive: UInt32,
+    _ hasFailed: Bool
   ) {
+    self.address = address
     self.hasFailed = hasFailed
     self.result = result
     self.name = name

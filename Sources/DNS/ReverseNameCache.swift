@@ -27,20 +27,22 @@ package final class ReverseNameCache: Sendable {
     entries = Mutex(BoundedCache(capacity: capacity))
   }
 
-  /// The name of an address, as DNS would answer; `resolver` is asked when it is not known.
+  /// The name of an address, as DNS would answer; `resolver` is asked when it is not known, and
+  /// only then it matters by when.
   package func name(
-    of address: IPAddress, _ resolver: some Resolver, by deadline: Deadline
+    of address: IPAddress, _ resolver: some Resolver, by deadline: @autoclosure () -> Deadline
   ) -> ReverseName {
     // Lives are counted from before the first question, so that none is counted too long.
     let now = time.monotonic
     if let known = known(address, now) { return known }
-    let found = ReverseName(of: address, resolver, by: deadline)
+    let found = ReverseName(of: address, resolver, by: deadline())
     let life = found.hasFailed ? Self.failureTime : found.timeToLive
     guard life > 0 else { return found }
     // A failure may have taken long; it holds from when it was known.
     let start = found.hasFailed ? time.monotonic : now
     let entry = Entry(name: found, end: start + .seconds(life))
-    let cost = 200 + 2 * (found.name?.cost ?? 0)
+    let texts = (found.text?.utf8.count ?? 0) + found.address.utf8.count
+    let cost = 220 + (found.name?.cost ?? 0) + texts
     entries.withLock { $0.insert(entry, for: address, cost: cost) }
     return found
   }

@@ -77,6 +77,16 @@ package struct Deadline: Sendable {
     end = time.monotonic + limit
   }
 
+  private init(end: Duration, _ time: any TimeSource) {
+    self.time = time
+    self.end = end
+  }
+
+  /// This one, or `limit` from now on where that is sooner.
+  package func limited(to limit: Duration) -> Deadline {
+    Deadline(end: min(end, time.monotonic + limit), time)
+  }
+
   /// What is left, never negative.
   package var remaining: Duration { max(.zero, end - time.monotonic) }
   /// Whether nothing is left.

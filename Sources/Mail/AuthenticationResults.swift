@@ -69,44 +69,63 @@ extension AuthenticationResults {
   /// The value of the field, folded by LF and TAB. Whatever the values hold, it reads back as these
   /// entries: what may not stand in a header field is replaced by `?`.
   public var value: MailText {
-    var text = Self.written(server)
-    guard !entries.isEmpty else { return MailText(text + Array("; none".utf8)) }
-    text.reserveCapacity(text.count + 160 * entries.count)
-    for entry in entries {
-      text += ";\n\t".utf8
-      text += entry.method.utf8
-      text.append(UInt8(ascii: "="))
-      text += entry.result.utf8
-      var width = 8 + entry.method.utf8.count + entry.result.utf8.count
-      func add(_ part: [UInt8]) {
-        if width + part.count >= Self.lineWidth {
-          text += [0x0A, 0x09]
-          width = 8
-        } else {
-          text.append(0x20)
-        }
-        text += part
-        width += part.count + 1
-      }
-      if let comment = entry.comment { add(Self.commented(comment)) }
-      if let reason = entry.reason { add(Array("reason=".utf8) + Self.quoted(reason)) }
-      for property in entry.properties {
-        var part = Array(property.type.utf8)
-        part.append(UInt8(ascii: "."))
-        part += property.name.utf8
-        part.append(UInt8(ascii: "="))
-        add(part + Self.written(property.value))
-      }
-    }
+    var text: [UInt8] = []
+    text.reserveCapacity(64 + 160 * entries.count)
+    Self.write(server, to: &text)
+    if entries.isEmpty { text += "; none".utf8 }
+    for entry in entries { Self.write(entry, to: &text) }
     return MailText(text)
   }
 
+  private static func write(_ entry: Entry, to text: inout [UInt8]) {
+    text += ";\n\t".utf8
+    text += entry.method.utf8
+    text.append(UInt8(ascii: "="))
+    text += entry.result.utf8
+    var width = 8 + entry.method.utf8.count + entry.result.utf8.count
+    /// Writes a space and `part`, on a line of its own where it is too long for this one.
+    func add(_ part: (inout [UInt8]) -> Void) {
+      let start = text.count
+      text.append(0x20)
+      part(&text)
+      let length = text.count - start - 1
+      if width + length >= lineWidth {
+        text.replaceSubrange(start...start, with: [0x0A, 0x09])
+        width = 8
+      }
+      width += length + 1
+    }
+    if let comment = entry.comment {
+      add { text in
+        text.append(UInt8(ascii: "("))
+        writeEscaped(comment, to: &text) { $0 == UInt8(ascii: "(") || $0 == UInt8(ascii: ")") }
+        text.append(UInt8(ascii: ")"))
+      }
+    }
+    if let reason = entry.reason {
+      add { text in
+        text += "reason=".utf8
+        writeQuoted(reason, to: &text)
+      }
+    }
+    for property in entry.properties {
+      add { text in
+        text += property.type.utf8
+        text.append(UInt8(ascii: "."))
+        text += property.name.utf8
+        text.append(UInt8(ascii: "="))
+        write(property.value, to: &text)
+      }
+    }
+  }
+
   /// As it is where it is a token or an address of plain atoms, else quoted.
-  private static func written(_ value: MailText) -> [UInt8] {
-    let isPlain =
-      !value.isEmpty && value.bytes.count <= maximumValue
-      && value.bytes.allSatisfy(isPlain)
-    return isPlain ? value.bytes : quoted(value)
+  private static func write(_ value: MailText, to text: inout [UInt8]) {
+    if !value.isEmpty, value.bytes.count <= maximumValue, value.bytes.allSatisfy(isPlain) {
+      text += value.bytes
+    } else {
+      writeQuoted(value, to: &text)
+    }
   }
 
   /// Of what may stand in a token (RFC 2045 §5.1), what no reader takes for something else, and
@@ -118,29 +137,35 @@ extension AuthenticationResults {
     }
   }
 
-  private static func quoted(_ text: MailText) -> [UInt8] {
-    [UInt8(ascii: "\"")] + escaped(text, "\"\\") + [UInt8(ascii: "\"")]
+  private static func writeQuoted(_ value: MailText, to text: inout [UInt8]) {
+    text.append(UInt8(ascii: "\""))
+    writeEscaped(value, to: &text) { $0 == UInt8(ascii: "\"") }
+    text.append(UInt8(ascii: "\""))
   }
 
-  private static func commented(_ text: MailText) -> [UInt8] {
-    [UInt8(ascii: "(")] + escaped(text, "()\\") + [UInt8(ascii: ")")]
-  }
-
-  private static func escaped(_ text: MailText, _ specials: String) -> [UInt8] {
+  /// With a backslash before each byte that is `special`, and before a backslash.
+  private static func writeEscaped(
+    _ value: MailText, to text: inout [UInt8], where isSpecial: (UInt8) -> Bool
+  ) {
+    func mustBeEscaped(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "\\") || isSpecial(byte) }
     // Nearly every text is a name or an address: as it is.
-    let specialBytes = specials.utf8
-    if text.bytes.count <= maximumValue,
-      text.bytes.allSatisfy({ (0x20...0x7E).contains($0) && !specialBytes.contains($0) })
+    if value.bytes.count <= maximumValue,
+      value.bytes.allSatisfy({ (0x20...0x7E).contains($0) && !mustBeEscaped($0) })
     {
-      return text.bytes
+      text += value.bytes
+      return
     }
-    var out: [UInt8] = []
-    for scalar in String(decoding: text.bytes.prefix(maximumValue), as: UTF8.self).unicodeScalars {
-      if specials.unicodeScalars.contains(scalar) { out.append(UInt8(ascii: "\\")) }
-      let isKept = scalar.isVisible && scalar != "\u{FFFD}"
-      out += Array(UTF8.encode(isKept ? scalar : "?") ?? UTF8.encode("?") ?? .init())
+    let known = String(decoding: value.bytes.prefix(maximumValue), as: UTF8.self)
+    for scalar in known.unicodeScalars {
+      guard scalar.isVisible, scalar != "\u{FFFD}" else {
+        text.append(UInt8(ascii: "?"))
+        continue
+      }
+      if scalar.isASCII, mustBeEscaped(UInt8(truncatingIfNeeded: scalar.value)) {
+        text.append(UInt8(ascii: "\\"))
+      }
+      text += Array(String(scalar).utf8)
     }
-    return out
   }
 }
 

@@ -21,7 +21,8 @@ public struct MailText: Codable, Sendable, Hashable {
 
   /// The text with ASCII letters in lower case; other bytes stay.
   public var lowercased: MailText {
-    MailText(bytes.map(\.asciiLowercased))
+    // Nearly every name is already.
+    bytes.contains { $0.isASCIIUpperCase } ? MailText(bytes.map(\.asciiLowercased)) : self
   }
 
   /// The name by which a domain is compared and looked up: in lower case, and without the final dot
@@ -37,9 +38,20 @@ public struct MailText: Codable, Sendable, Hashable {
   }
 }
 
+extension MailText {
+  /// Hashes all bytes at once: an array would hash one after the other.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(bytes.count)
+    bytes.withUnsafeBytes { hasher.combine(bytes: $0) }
+  }
+}
+
 extension UInt8 {
+  /// Whether this is one of `A` to `Z`.
+  var isASCIIUpperCase: Bool { (0x41...0x5A).contains(self) }
+
   /// An ASCII letter in lower case; any other byte as it is.
-  var asciiLowercased: UInt8 { (0x41...0x5A).contains(self) ? self | 0x20 : self }
+  var asciiLowercased: UInt8 { isASCIIUpperCase ? self | 0x20 : self }
 }
 
 extension MailText: CustomStringConvertible {

@@ -61,7 +61,12 @@ public struct Mailbox: Sendable {
     let needsQuotes = localPart.isEmpty ? domain != nil : Self.needsQuotes(localPart)
     let local = needsQuotes ? Self.quoted(localPart) : localPart
     guard let domain else { return local }
-    return MailText(local.bytes + [Self.at] + domain.bytes)
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(local.bytes.count + 1 + domain.bytes.count)
+    bytes += local.bytes
+    bytes.append(Self.at)
+    bytes += domain.bytes
+    return MailText(bytes)
   }
 }
 
@@ -140,12 +145,24 @@ extension Mailbox {
 
   /// Whether `text`, not empty, is no `Dot-string`; bytes above 0x7F are atoms (RFC 6531 §3.3).
   private static func needsQuotes(_ text: MailText) -> Bool {
-    let bytes = text.bytes
     let dot = UInt8(ascii: ".")
-    if bytes.first == dot || bytes.last == dot { return true }
-    if zip(bytes, bytes.dropFirst()).contains(where: { $0 == dot && $1 == dot }) { return true }
-    let specials = Array("()<>[]:;@\\,\" ".utf8)
-    return bytes.contains { $0 < 0x20 || $0 == 0x7F || specials.contains($0) }
+    // In one pass and without a list of specials: asked several times with every message.
+    var last = dot
+    for byte in text.bytes {
+      if byte == dot ? last == dot : !isAtomText(byte) { return true }
+      last = byte
+    }
+    return last == dot
+  }
+
+  /// Whether a byte may stand in an atom: no control character and none of `()<>[]:;@\," `
+  /// (RFC 5322 §3.2.3).
+  private static func isAtomText(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x00...0x20, 0x22, 0x28, 0x29, 0x2C, 0x2E, 0x3A...0x3C, 0x3E, 0x40, 0x5B...0x5D, 0x7F:
+      false
+    default: true
+    }
   }
 
   private static func quoted(_ text: MailText) -> MailText {

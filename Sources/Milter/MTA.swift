@@ -105,10 +105,16 @@ public struct MTA: ~Copyable {
   private func withBytes(
     _ bytes: [UInt8], _ call: (UnsafeMutablePointer<CChar>) -> Int32
   ) -> Bool {
-    guard !bytes.contains(0) else { return false }
-    var terminated = bytes.map { CChar(bitPattern: $0) } + [0]
+    var terminated: [UInt8] = []
+    terminated.reserveCapacity(bytes.count + 1)
+    terminated += bytes
+    terminated.append(0)
     return terminated.withUnsafeMutableBufferPointer {
-      $0.baseAddress.map { call($0) == MI_SUCCESS } ?? false
+      $0.withMemoryRebound(to: CChar.self) { text in
+        // A NUL before the end would cut the text short.
+        guard let text = text.baseAddress, strlen(text) == bytes.count else { return false }
+        return call(text) == MI_SUCCESS
+      }
     }
   }
 
@@ -129,6 +135,7 @@ public struct MTA: ~Copyable {
   /// A value that cannot end its field: libmilter does not check, and a CR or LF taken from a peer
   /// would start a field of the peer's choice. LF stays before white space, where it folds.
   static func fieldValue(_ bytes: [UInt8]) -> [UInt8] {
+    if isFieldValue(bytes) { return bytes }
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count)
     for (index, byte) in bytes.enumerated() {
@@ -142,6 +149,17 @@ public struct MTA: ~Copyable {
       }
     }
     return out
+  }
+
+  /// Whether a value has nothing that must be taken from it, as nearly all.
+  private static func isFieldValue(_ bytes: [UInt8]) -> Bool {
+    var last: UInt8 = 0x20
+    for byte in bytes {
+      if byte == 0x00 || byte == 0x0D { return false }
+      if last == 0x0A, byte != 0x20, byte != 0x09 { return false }
+      last = byte
+    }
+    return last != 0x0A
   }
 }
 

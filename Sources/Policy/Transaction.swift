@@ -62,7 +62,7 @@ final class ConnectionContext {
 ///
 /// Not `Sendable` on purpose: it never leaves its connection. The runner makes a new one at MAIL,
 /// so nothing of one message can leak into the next.
-package final class Transaction {
+@usableFromInline package final class Transaction {
   /// The name by which log, trail and reply call it.
   package let reference: Reference
   /// The stage that is running.
@@ -129,21 +129,27 @@ package final class Transaction {
   /// long as the message.
   ///
   /// Inlined, so that the value's type is known where it is asked for: looking that up at run time
-  /// costs more than finding the value.
+  /// costs more than finding the value. The compiler inlines it in other modules only as long as the
+  /// class, too, is usable from there.
   @inlinable package subscript<F: Fact>(_ fact: F.Type) -> F.Value? {
-    get { value(of: ObjectIdentifier(fact)) as? F.Value }
-    set { set(newValue, of: ObjectIdentifier(fact)) }
+    @inline(__always) get {
+      (box(of: ObjectIdentifier(fact)) as? TypedFactBox<F.Value>)?.value
+    }
+    @inline(__always) set {
+      guard let newValue else { return set(nil, of: ObjectIdentifier(fact)) }
+      set(TypedFactBox(newValue), of: ObjectIdentifier(fact))
+    }
   }
 
-  @usableFromInline package func value(of key: ObjectIdentifier) -> (any Sendable)? {
+  @usableFromInline package func box(of key: ObjectIdentifier) -> FactBox? {
     facts[key] ?? connection.helloFacts[key] ?? connection.facts[key]
   }
 
-  @usableFromInline package func set(_ value: (any Sendable)?, of key: ObjectIdentifier) {
+  @usableFromInline package func set(_ box: FactBox?, of key: ObjectIdentifier) {
     switch stage {
-    case .connect: connection.facts[key] = value
-    case .hello: connection.helloFacts[key] = value
-    default: facts[key] = value
+    case .connect: connection.facts[key] = box
+    case .hello: connection.helloFacts[key] = box
+    default: facts[key] = box
     }
   }
 

@@ -41,6 +41,24 @@ import Testing
     #expect(try #require(DomainName(text)).text.count == DomainName.longestText)
   }
 
+  @Test(
+    "a text spells the name that is made of it, and no other",
+    arguments: [
+      "example.org", "example.org.", "Example.ORG", "example.org..", ".example.org", "example..org",
+      "example", "example.", "example.or", "example.orgx", "mail.example.org", "a.b", "a.b.", "a",
+      "b", "", ".", "..", longest, longest + ".", longest + "y", "\u{E4}.example", "\u{C4}.example",
+    ])
+  func isSpelledByText(_ text: String) throws {
+    let dotted = try #require(DomainName(labels: [Array("a.b".utf8)]))
+    let names = [
+      "example.org", "MAIL.example.org", "example", "a.b", "a", Self.longest, "ä.example",
+    ]
+    for name in names.compactMap({ DomainName($0) }) + [.root, dotted] {
+      let isSame = DomainName(text) == name
+      #expect(name.isSpelled(by: Array(text.utf8)) == isSame, "\(name)")
+    }
+  }
+
   @Test func comparesWithoutCaseOfASCII() throws {
     let name = try #require(DomainName("Mail.Example.ORG"))
     #expect(name == DomainName("mail.example.org"))

@@ -170,7 +170,7 @@ extension FuzzTarget {
     forwarders.refresh(by: deadline)
     let asHELO = SPFQuery(client: query.client, helo: "0.example")
     let result = evaluator.evaluate(asHELO, by: deadline).result
-    let isKnown = forwarders.forwarder(of: query.client) != nil
+    let isKnown = forwarders.finding(of: query.client).forwarder != nil
     if isKnown, result != .pass { return "\(query.client) is a forwarder's, but \(result)" }
     let networks = forwarders.statuses.first?.networks
     if let networks, networks.isComplete, networks.problem == nil, !isKnown, result == .pass {

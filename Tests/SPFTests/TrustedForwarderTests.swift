@@ -55,13 +55,13 @@ import Testing
     ]
     let forwarders = try Self.forwarders(names, world)
     let address = try #require(IPAddress(client))
-    #expect(forwarders.forwarder(of: address).map { "\($0)" } == expected)
-    #expect(
-      forwarders.conditional.map { "\($0)" } == ["cond.example", "block.example", "ptr.example"])
     // A message costs no question.
     let before = world.resolver.asked.count
-    _ = forwarders.forwarder(of: address)
+    let finding = forwarders.finding(of: address)
     #expect(world.resolver.asked.count == before)
+    #expect(finding.forwarder.map { "\($0)" } == expected)
+    #expect(
+      finding.conditional.map { "\($0)" } == ["cond.example", "block.example", "ptr.example"])
   }
 
   @Test(
@@ -80,7 +80,8 @@ import Testing
       let client = try #require(IPAddress(host))
       let evaluation = world.evaluator.evaluate(
         SPFQuery(client: client, helo: MailText(domain)), by: world.deadline())
-      #expect((forwarders.forwarder(of: client) != nil) == (evaluation.result == .pass), "\(host)")
+      let isKnown = forwarders.finding(of: client).forwarder != nil
+      #expect(isKnown == (evaluation.result == .pass), "\(host)")
     }
   }
 
@@ -88,7 +89,8 @@ import Testing
     let world = try SPFWorld(Self.zone + "\nslow.example TIMEOUT")
     let forwarders = try Self.forwarders(["slow.example", "list.example"], world)
     #expect(forwarders.statuses.map(\.failure) == ["timeout for slow.example TXT", nil])
-    #expect(forwarders.unknown.map { "\($0)" } == "slow.example")
+    let stranger = try #require(IPAddress("198.18.0.1"))
+    #expect(forwarders.finding(of: stranger).unknown.map { "\($0)" } == "slow.example")
     // Asked again soon, then ever later.
     for seconds in [5, 10, 20, 40, 80] {
       #expect(forwarders.timeUntilDue == .seconds(seconds))
@@ -103,7 +105,7 @@ import Testing
     let over = Deadline(.zero, world.time)
     forwarders.refresh(by: over)
     #expect(world.resolver.asked.count == asked)
-    #expect(forwarders.forwarder(of: try #require(IPAddress("192.0.2.1"))) != nil)
+    #expect(forwarders.finding(of: try #require(IPAddress("192.0.2.1"))).forwarder != nil)
     forwarders.refresh(by: world.deadline())
     #expect(world.resolver.asked.count > asked)
   }
@@ -116,7 +118,7 @@ import Testing
       """)
     let forwarders = try Self.forwarders(["a.example", "b.example"], world)
     let owners = try ["192.0.2.7", "192.0.2.8", "192.0.2.11", "192.0.2.12"].map {
-      forwarders.forwarder(of: try #require(IPAddress($0))).map { "\($0)" }
+      forwarders.finding(of: try #require(IPAddress($0))).forwarder.map { "\($0)" }
     }
     #expect(owners == ["b.example", "a.example", "a.example", "b.example"])
   }

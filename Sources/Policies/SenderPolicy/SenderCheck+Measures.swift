@@ -106,24 +106,25 @@ extension SenderCheck {
   /// Facts for later modules, once the steps are done.
   mutating func conclude() {
     results.append(spfEntry)
-    notes.insert(leave(isConcluded: true), at: 0)
+    findings = leave(isConcluded: true).words
   }
 
-  /// Leaves the facts, and says in words what was found.
-  @discardableResult func leave(isConcluded: Bool) -> String {
+  /// Leaves the facts.
+  @discardableResult func leave(isConcluded: Bool) -> SenderAuthentication {
     let fact = SenderAuthentication(
       official: basis == .forwarder ? nil : evaluation.result, identity: query.identity,
-      domain: query.sender.domain,
-      effective: result, basis: basis, helo: sender.isNull ? nil : helo, helloGuess: helloGuess)
+      domain: query.sender.domain, effective: result, basis: basis,
+      helo: sender.isNull ? nil : helo, helloGuess: helloGuess)
     t[SPFFact.self] = fact
-    guard isConcluded, let domain = query.sender.domain else { return fact.words }
+    guard isConcluded, let domain = fact.domain else { return fact }
     // Guesses, and what somebody else says of the domain, prove nothing.
     if evaluation.result == .pass {
-      t[OriginFact.self] = domain.domainKey.description
-      t.prove(domain)
+      let key = domain.domainKey
+      t[OriginFact.self] = key.description
+      t.prove(key)
     }
     if module.addsReceivedSPF { t[SenderPolicy.ReceivedSPFFact.self] = receivedSPF }
-    return fact.words
+    return fact
   }
 
   var receivedSPF: MailText {
@@ -138,15 +139,13 @@ extension SenderCheck {
   }
 
   var spfEntry: AuthenticationResults.Entry {
-    var properties: [AuthenticationResults.Property] = []
-    if !sender.isNull {
-      properties.append(AuthenticationResults.Property("smtp", "mailfrom", sender.address))
-    } else {
-      properties.append(AuthenticationResults.Property("smtp", "helo", client.helo))
-    }
+    let identity =
+      sender.isNull
+      ? AuthenticationResults.Property("smtp", "helo", client.helo)
+      : AuthenticationResults.Property("smtp", "mailfrom", sender.address)
     let comment = basis == .official ? nil : MailText("\(basis.rawValue): \(result.rawValue)")
     return AuthenticationResults.Entry(
-      "spf", evaluation.result.rawValue, comment: comment, properties)
+      "spf", evaluation.result.rawValue, comment: comment, [identity])
   }
 
   // MARK: words

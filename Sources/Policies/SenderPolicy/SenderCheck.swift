@@ -33,6 +33,9 @@ struct SenderCheck {
   var isDelegateUnknown = false
   /// A trusted forwarder that the client may belong to; nobody can tell at the moment.
   var possibleForwarder: DomainName?
+  /// What was found, in words, once all steps are done.
+  var findings = ""
+  /// What else there is to say.
   var notes: [String] = []
   /// For Authentication-Results, in the order in which they were found.
   var results: [AuthenticationResults.Entry] = []
@@ -41,7 +44,7 @@ struct SenderCheck {
 
   init(
     _ module: SenderPolicy, _ t: Transaction, _ client: SenderClient, _ sender: Mailbox,
-    by deadline: Deadline
+    of receiver: MailText?, by deadline: Deadline
   ) {
     self.module = module
     self.t = t
@@ -50,14 +53,17 @@ struct SenderCheck {
     self.deadline = deadline
     reverseName = client.reverseName
     query = SPFQuery(
-      client: client.ip, mailFrom: sender, helo: client.helo,
-      receiver: t[ClientClassFact.self]?.ownName)
+      client: client.ip, mailFrom: sender, helo: client.helo, receiver: receiver)
+    // One for the client's name, for HELO and for the sender.
+    results.reserveCapacity(3)
   }
 
   mutating func verdict() -> Verdict {
     let verdict = steps()
     t.report(results)
-    if verdict == .proceed { t.note(notes.joined(separator: "; ")) }
+    if verdict == .proceed {
+      t.note(notes.isEmpty ? findings : ([findings] + notes).joined(separator: "; "))
+    }
     return verdict
   }
 
@@ -76,10 +82,9 @@ struct SenderCheck {
 
   mutating func checkReverseName() {
     // Whoever owns the address says how long its names take: SPF must have time left.
-    let share = Deadline(deadline.remaining / 4, module.time)
-    let found = module.evaluator.name(of: client.ip, by: share)
-    let address = AuthenticationResults.Property(
-      "policy", "iprev", MailText(client.ip.description))
+    let found = module.evaluator.name(
+      of: client.ip, by: Deadline(deadline.remaining / 4, module.time))
+    let address = AuthenticationResults.Property("policy", "iprev", MailText(found.address))
     if found.result == .pass, let name = found.name, let text = found.text {
       // Our own look-up counts for more than the MTA's word.
       reverseName = Self.class(of: name, text, client, t.peer)
@@ -99,7 +104,7 @@ struct SenderCheck {
     of name: DomainName, _ text: String, _ client: SenderClient, _ peer: Peer
   ) -> ClientClass.ReverseName {
     if !client.isRelayed, client.reverseName != .absent,
-      DomainName(peer.hostName.bytes) == name
+      name.isSpelled(by: peer.hostName.bytes)
     {
       return client.reverseName
     }

@@ -10,7 +10,7 @@ internal import Policy
 internal import SPF
 
 /// SPF with this site's settings: the official result, and what else may be made of a domain.
-struct SenderEvaluator: Sendable {
+final class SenderEvaluator: Sendable {
   private let engine: any SPFEngine
   /// For all that is not official.
   private let native: SPFEvaluator
@@ -54,8 +54,8 @@ struct SenderEvaluator: Sendable {
   }
 
   /// The name of a client, by our own look-up.
-  func name(of client: IPAddress, by deadline: Deadline) -> ReverseName {
-    names.name(of: client, resolver, by: deadline)
+  func name(of client: IPAddress, by deadline: @autoclosure () -> Deadline) -> ReverseName {
+    names.name(of: client, resolver, by: deadline())
   }
 
   /// What a faulty record probably means; nil where even so it means nothing.
@@ -91,9 +91,10 @@ struct SenderEvaluator: Sendable {
   /// The trusted forwarder that the client belongs to.
   func forwarder(of client: SenderClient, by deadline: Deadline) -> ForwarderFinding {
     guard let forwarders else { return .none }
-    if let known = forwarders.forwarder(of: client.ip) { return .forwarder(known) }
-    var unknown = forwarders.unknown
-    for domain in forwarders.conditional {
+    let known = forwarders.finding(of: client.ip)
+    if let domain = known.forwarder { return .forwarder(domain) }
+    var unknown = known.unknown
+    for domain in known.conditional {
       let query = SPFQuery(client: client.ip, helo: MailText(domain.text))
       switch native.evaluate(query, by: deadline).result {
       case .pass: return .forwarder(domain)

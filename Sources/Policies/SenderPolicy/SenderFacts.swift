@@ -40,8 +40,13 @@ package struct SenderAuthentication: Sendable, Equatable {
 
   /// For people: `pass`, `none (guess: pass), helo pass`.
   package var words: String {
-    let subject = "\(identity.rawValue) \(domain?.description ?? "")"
-    var words = official.map { "\($0.rawValue) for \(subject)" } ?? "not checked for \(subject)"
+    var words = ""
+    words.reserveCapacity(80)
+    words += official?.rawValue ?? "not checked"
+    words += " for "
+    words += identity.rawValue
+    words += " "
+    words += domain?.description ?? ""
     if basis != .official { words += ", by \(basis.rawValue) \(effective.rawValue)" }
     if let helo { words += ", helo \(helo.rawValue)" }
     if let helloGuess { words += " (guess: \(helloGuess.rawValue))" }
@@ -69,13 +74,19 @@ package enum ResultsFact: Fact {
 extension Transaction {
   /// Leaves results for Authentication-Results.
   func report(_ entries: [AuthenticationResults.Entry]) {
-    self[ResultsFact.self] = (self[ResultsFact.self] ?? []) + entries
+    guard let known = self[ResultsFact.self] else {
+      self[ResultsFact.self] = entries
+      return
+    }
+    self[ResultsFact.self] = known + entries
   }
 
-  /// Takes note that `domain` is proved to send the message.
+  /// Takes note that `domain`, a key, is proved to send the message.
   func prove(_ domain: MailText) {
-    var proven = self[ProvenDomainsFact.self] ?? []
-    proven.insert(domain.domainKey)
-    self[ProvenDomainsFact.self] = proven
+    guard let proven = self[ProvenDomainsFact.self] else {
+      self[ProvenDomainsFact.self] = [domain]
+      return
+    }
+    if !proven.contains(domain) { self[ProvenDomainsFact.self] = proven + [domain] }
   }
 }

@@ -17,7 +17,10 @@ internal import SPF
 /// judged at its end, by the client that the Received fields name. Runs also for clients that an
 /// earlier module lets in, since later modules and Authentication-Results want the result; it then
 /// refuses nothing.
-package struct SenderPolicy: PolicyModule {
+///
+/// A class: each message's judgement goes by all that it holds, and a copy would cost more than some
+/// of the steps.
+package final class SenderPolicy: PolicyModule {
   package typealias Options = SPFOptions
 
   /// Why mail is refused or let in.
@@ -169,7 +172,8 @@ package struct SenderPolicy: PolicyModule {
     }
     return judge(
       SenderClient(
-        ip: ip, helo: t.hello ?? "", reverseName: client.reverseName, isRelayed: false), t)
+        ip: ip, helo: t.hello ?? "", reverseName: client.reverseName, isRelayed: false),
+      by: client.ownName, t)
   }
 
   /// The client that a trusted relay had the message from.
@@ -180,7 +184,7 @@ package struct SenderPolicy: PolicyModule {
     {
     case .client(let origin):
       t.note("relayed from \(origin.ip)")
-      return judge(origin, t)
+      return judge(origin, by: client.ownName, t)
     case .user(let ip):
       t.note("relayed, submitted by a user from \(ip)")
       return .proceed
@@ -193,10 +197,12 @@ package struct SenderPolicy: PolicyModule {
     }
   }
 
-  private func judge(_ client: SenderClient, _ t: Transaction) -> Verdict {
+  private func judge(
+    _ client: SenderClient, by receiver: MailText?, _ t: Transaction
+  ) -> Verdict {
     guard let sender = t.sender?.mailbox else { return .proceed }
     var check = SenderCheck(
-      self, t, client, sender, by: Deadline(min(t.deadline.remaining, limit), time))
+      self, t, client, sender, of: receiver, by: t.deadline.limited(to: limit))
     return check.verdict()
   }
 }

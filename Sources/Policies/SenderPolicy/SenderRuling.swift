@@ -68,11 +68,21 @@ struct SenderRuling: Equatable {
 }
 
 /// The rulings that hold without an entry of the access map (the ancestor's section 2.6.2).
-struct SenderDefaults: Sendable {
+final class SenderDefaults: Sendable {
   let rejectNoptr: Bool
   let rejectNeutral: DomainPatterns
   let acceptSoftfail: DomainPatterns
   let acceptFail: DomainPatterns
+
+  init(
+    rejectNoptr: Bool, rejectNeutral: DomainPatterns, acceptSoftfail: DomainPatterns,
+    acceptFail: DomainPatterns
+  ) {
+    self.rejectNoptr = rejectNoptr
+    self.rejectNeutral = rejectNeutral
+    self.acceptSoftfail = acceptSoftfail
+    self.acceptFail = acceptFail
+  }
 
   /// For the result of the sender's domain; total, so that a new result cannot be forgotten.
   func ruling(on result: SPFResult, of domain: MailText) -> SenderRuling {

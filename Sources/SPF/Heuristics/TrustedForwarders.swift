@@ -64,25 +64,30 @@ package final class TrustedForwarders: Sendable {
     state.withLock { state in state = State(state.forwarders.map { known[$0.domain] ?? $0 }) }
   }
 
-  /// The forwarder that a client belongs to; nil also while DNS has not answered yet.
-  package func forwarder(of client: IPAddress) -> DomainName? {
+  /// What is known of a client.
+  package struct Finding: Sendable {
+    /// The forwarder that it belongs to; nil also while DNS has not answered yet.
+    package var forwarder: DomainName?
+    /// The forwarders whose records ask for more than an address: for a client that belongs to none,
+    /// they must be evaluated message by message, as the HELO name.
+    package let conditional: [DomainName]
+    /// A forwarder of which nothing is known, since DNS has not answered yet: any client may be its.
+    package let unknown: DomainName?
+  }
+
+  /// What is known of a client, at the cost of one lock and one search.
+  package func finding(of client: IPAddress) -> Finding {
     state.withLock { state in
-      guard let number = state.index.forwarder(of: client),
-        state.forwarders.indices.contains(number)
-      else { return nil }
-      return state.forwarders[number].domain
+      var finding = Finding(conditional: state.conditional, unknown: state.unknown)
+      if let number = state.index.forwarder(of: client), state.forwarders.indices.contains(number) {
+        finding.forwarder = state.forwarders[number].domain
+      }
+      return finding
     }
   }
 
   /// What is known of each.
   package var statuses: [Status] { state.withLock(\.forwarders) }
-
-  /// The forwarders whose records ask for more than an address: for a client that belongs to none,
-  /// they must be evaluated message by message, as the HELO name.
-  package var conditional: [DomainName] { state.withLock(\.conditional) }
-
-  /// A forwarder of which nothing is known, since DNS has not answered yet: any client may be its.
-  package var unknown: DomainName? { state.withLock(\.unknown) }
 
   /// How long until `refresh(by:)` has something to do.
   package var timeUntilDue: Duration? {
@@ -94,8 +99,13 @@ package final class TrustedForwarders: Sendable {
   package func refresh(by deadline: Deadline) {
     var hasNews = false
     let now = evaluator.time.monotonic
-    for (number, status) in statuses.enumerated() where status.due <= now && !deadline.isOver {
-      var status = status
+    // Asked for again and again, when nearly always none is due: nothing is copied for that.
+    let due = state.withLock { state in
+      state.forwarders.indices.filter { state.forwarders[$0].due <= now }
+        .map { ($0, state.forwarders[$0]) }
+    }
+    for (number, known) in due where !deadline.isOver {
+      var status = known
       do throws(ForwarderFailure) {
         let networks = try evaluator.authorisedNetworks(of: status.domain, by: deadline)
         status.networks = networks
