@@ -22,10 +22,12 @@ package struct MIMELimits: Sendable, Equatable {
   /// Ways in which one part may be read.
   package var readings = 16
   /// Bytes looked at, as a multiple of the size of the message. It bounds what readings of readings
-  /// of odd messages may cost; an ordinary one takes 2 to 5.
+  /// of odd messages may cost; an ordinary one takes 2 to 5, and some 40 where it is nothing but
+  /// headers of parts.
   package var work = 64
-  /// Bytes that may be looked at however small the message is.
-  package var leastWork = 1 << 22
+  /// Bytes that may be looked at however small the message is: enough for the names of 50 files in a
+  /// charset that nobody knows.
+  package var leastWork = 1 << 24
 
   /// The limits that hold by default.
   package init() {}

@@ -135,6 +135,27 @@ import Testing
     }
   }
 
+  /// A header behind an empty line, which some programs read, may be the same as none only because
+  /// nothing of it could be kept.
+  @Test(
+    "nothing of a reading that few programs have",
+    arguments: ["", "x=\(String(repeating: "x", count: 2_000)); "])
+  func seesThatAReadingIsCut(_ long: String) {
+    let filler = Self.part(9) { _ in "Content-ID: <a@b.c>" }
+    var rules = AttachmentRules.usual
+    rules.limits.headerBytes = 1_000
+    rules.limits.namesForEachPart = 1
+    for room in [10, 11] {
+      rules.limits.parts = room
+      rules.limits.namesPerPart = room
+      let message =
+        "Content-Type: multipart/mixed; boundary=b\n\n\(filler)--b\n\n"
+        + "Content-Disposition: attachment; \(long)filename=setup.exe\n\nx\n--b--\n"
+      let tree = MIMETree(Array(message.utf8), limits: rules.limits)
+      #expect(!Inspection(tree, rules).isClean, "room for \(room)")
+    }
+  }
+
   /// Headers as mail programs write them, the dearest of them.
   private static let ordinary = [
     """
@@ -194,6 +215,20 @@ import Testing
     #expect(tree.parts.count == 100)
     #expect(Self.notInspected(tree).contains(.parts))
     #expect(!Inspection(tree, rules).isClean)
+  }
+
+  /// Some programs label 8-bit names so; each family of charsets is tried for them.
+  @Test func readsAttachmentsInUnknownCharsets() {
+    let word = "=?unknown-8bit?B?z/Do4uXyLCDq4Org5Oju8OAg7vLv8ODi8uzg?="
+    let name = "\"\(word)\n =?unknown-8bit?B?8vwg5ODy8y5wZGY=?=\""
+    let part =
+      "--b\nContent-Type: application/pdf; name=\(name)\n"
+      + "Content-Disposition: attachment; filename=\(name)\n\nQUJD\n"
+    let head = "Content-Type: multipart/mixed; boundary=b\n\n"
+    let message = Array((head + String(repeating: part, count: 50) + "--b--\n").utf8)
+    let tree = MIMETree(message)
+    #expect(tree.parts.count == 51 && Self.notInspected(tree).isEmpty)
+    #expect(Inspection(tree, .usual).isClean)
   }
 
   private static func notInspected(_ tree: MIMETree) -> [MIMELimit] {

@@ -49,7 +49,12 @@ struct PartReader {
 
   /// Takes a reading unless it is there or there are too many.
   private mutating func add(_ reading: Interpretation) {
-    guard !interpretations.contains(where: { reading.isSame(as: $0) }) else { return }
+    guard !interpretations.contains(where: { reading.isSame(as: $0) }) else {
+      // It may be the same only as far as it was looked at.
+      if let limit = reading.header.limit { add(.notInspected(limit)) }
+      for case .notInspected(let limit) in reading.findings { add(.notInspected(limit)) }
+      return
+    }
     guard interpretations.count < limits.readings else {
       add(.notInspected(.readings))
       return

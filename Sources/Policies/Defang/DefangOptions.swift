@@ -123,8 +123,8 @@ package struct DefangOptions: PolicySection {
     "max_names", default: MIMELimits().namesPerPart, in: 10...100_000,
     help: """
       Names of one part that are looked at; a part with more counts as dangerous. Of all parts \
-      together there may be 30 names and fields about content for each of max_parts; a name of \
-      more than 64 bytes counts as several.
+      together there may be 30 names and fields about content for each of max_parts, and no fewer \
+      than this; a name of more than 64 bytes counts as several.
       """)
   package let maximumDecoded = ConfigOption(
     "max_decoded", default: ByteSize.bytes(MIMELimits().decodedBytes),
