@@ -110,7 +110,7 @@ bench: build $(NOOPS) ## what a message costs, beside milters that do nothing; B
 	mkdir -p $(@D)
 	$(CC) -O2 -Wall -Wextra -DCOPY -o $@ $< -lmilter -lpthread
 
-fuzz: ## libFuzzer on every parser, TIME=20 seconds each; finds are in .build/fuzz/found
+fuzz: ## libFuzzer on every parser, TIME=20 seconds each, or FIXED=1; finds are in .build/fuzz/found
 	Tests/Tools/fuzz $(if $(FIXED),--fixed,--time $(TIME)) $(if $(SEED),--seed $(SEED))
 
 sanitize: ## tests of the wire with a sanitizer: make test SANITIZE=thread (or address)

@@ -227,11 +227,9 @@ package struct Surgery {
     _ result: Result, _ original: [UInt8], body: ArraySlice<UInt8>, lineEnd: [UInt8]
   ) throws(SurgeryFailure) {
     let header = MIMETree.split(original).header
-    let fields = MessageBytes(original).fields(in: header)
-    // No MTA has handed over a header with anything but fields in it; what one makes of such a
-    // header is not known.
-    guard fields.reduce(0, { $0 + $1.whole.count }) == header.count else { return }
     var delivered = EditedMessage(collected: original[header])
+    // What an MTA makes of a line without a colon is not known; none has handed over such a header.
+    guard delivered.body.isEmpty else { return }
     for edit in result.headerEdits { delivered.apply(edit) }
     var bytes = delivered.bytes
     // A message of a file has the line ends of the file.

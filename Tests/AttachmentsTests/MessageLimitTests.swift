@@ -213,6 +213,7 @@ import Testing
     rules.limits.parts = 100
     let tree = MIMETree(Array(message.utf8), limits: rules.limits)
     #expect(tree.parts.count == 100)
+    #expect(tree.mostWaiting <= 4 * 100)
     #expect(Self.notInspected(tree).contains(.parts))
     #expect(!Inspection(tree, rules).isClean)
   }

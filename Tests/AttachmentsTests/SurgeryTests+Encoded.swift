@@ -143,6 +143,24 @@ extension SurgeryTests {
         == "Subject: x\n\(SurgeryCase.notice)\n".replacing("\n", with: "\r\n"))
   }
 
+  /// An MTA changes a field where it stands, and the result has the fields of the notice behind all
+  /// others: what is dangerous in one order only must not pass.
+  @Test(arguments: ["Subject: x", "X\u{7F}y: x"])
+  func judgesWhatTheMTAMakesOfTheEdits(_ last: String) throws {
+    let message = Array("Content-Type: a/b; name=x.exe\r\n\(last)\r\n\r\nhello\r\n".utf8)
+    var judged: [String] = []
+    let surgery = Surgery(
+      .usual,
+      judge: { tree, _ in
+        let first = tree.buffers.first.map { String(decoding: $0.bytes, as: UTF8.self) } ?? ""
+        judged.append(first.prefix { $0 != ":" }.description)
+        return judged.count == 2 ? [] : [0]
+      }
+    ) { _, _ in .replace(Notice("REMOVED")) }
+    #expect(throws: SurgeryFailure.stillDangerous(nil)) { try surgery.operate(on: message) }
+    #expect(judged == ["Content-Type", last.prefix { $0 != ":" }.description, "Content-Type"])
+  }
+
   @Test func removesAPartWithItsDelimiter() throws {
     let message = Array(
       "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n1\n--b\nContent-ID: x.exe\n\n2\n--b--\n"

@@ -19,6 +19,9 @@ package struct MIMETree: Sendable {
   /// How many bytes were looked at, those again that several readings look at. It is bounded by
   /// `MIMELimits.work`.
   package let bytesRead: Int
+  /// The most parts that waited to be read at once. It is bounded by a multiple of
+  /// `MIMELimits.parts`.
+  package let mostWaiting: Int
 
   /// Reads a message: header, empty line, body.
   package init(_ message: [UInt8], limits: MIMELimits = MIMELimits()) {
@@ -27,6 +30,7 @@ package struct MIMETree: Sendable {
     var builder = TreeBuilder(message: MessageBytes(message), limits: limits)
     builder.build()
     bytesRead = builder.texts.bytesRead
+    mostWaiting = builder.mostPending
     buffers = builder.texts.buffers
     sources = builder.texts.sources
     parts = builder.parts

@@ -8,6 +8,8 @@ struct TreeBuilder {
   private(set) var parts: [MIMEPart] = []
   let limits: MIMELimits
   private var pending: [PendingPart] = []
+  /// The most that `pending` held.
+  private(set) var mostPending = 0
   private var groups = 0
 
   init(message: MessageBytes, limits: MIMELimits) {
@@ -47,6 +49,7 @@ struct TreeBuilder {
   /// Forgets what would be read so late that there can be no more parts by then: each part on the
   /// stack makes one at least. Parts within parts would heap up all delimiters for each level.
   private mutating func dropUnreachable() {
+    mostPending = max(mostPending, pending.count)
     guard pending.count > limits.parts, pending.count / 2 > limits.parts else { return }
     for part in pending.prefix(pending.count &- limits.parts) {
       note(.notInspected(.parts), on: part.parent ?? 0)
