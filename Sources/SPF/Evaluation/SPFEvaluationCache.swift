@@ -44,17 +44,17 @@ package final class SPFEvaluationCache: Sendable {
     }
   }
 
-  /// Keeps an evaluation that began at `began` and holds for so many seconds from then on.
+  /// Keeps an evaluation, without the questions it asked, that began at `began` and holds for so many
+  /// seconds from then on.
   func keep(
     _ evaluation: SPFEvaluation, of query: SPFQuery, _ traits: SPFQueryTraits,
     seconds: UInt32, since began: Duration
   ) {
     guard seconds > 0, let domain = query.sender.domain else { return }
+    // Who gets it again has asked nothing.
     var known = evaluation
-    for index in known.lookups.indices {
-      known.lookups[index].elapsed = .zero
-      known.lookups[index].isFromCache = true
-    }
+    known.lookups = []
+    known.steps = []
     let entry = Entry(evaluation: known, traits: traits, end: began + .seconds(seconds))
     let cost = known.cost + traits.cost + domain.bytes.count
     entries.withLock {
@@ -90,7 +90,6 @@ struct SPFQueryTraits: Sendable {
 extension SPFEvaluation {
   /// About how many bytes it takes in memory.
   fileprivate var cost: Int {
-    let texts = [explanation, mechanism, problem].reduce(0) { $0 + ($1?.utf8.count ?? 0) }
-    return lookups.reduce(500 + texts) { $0 + 100 + $1.question.name.cost }
+    [explanation, mechanism, problem].reduce(500) { $0 + ($1?.utf8.count ?? 0) }
   }
 }
