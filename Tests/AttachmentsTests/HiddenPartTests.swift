@@ -34,6 +34,34 @@ import Testing
     expectSound(result, from: message)
   }
 
+  /// Some programs pass over empty lines before a header, whatever field it begins with.
+  @Test(
+    "a header behind an empty line",
+    arguments: [
+      "\nContent-Type: a/b; name=setup.exe\n\nx\n",
+      "\n\nX: y\nContent-Type: a/b; name=setup.exe\n\nx\n",
+      "Content-Type: message/rfc822\n\n\nReceived: x\n y\nContent-Type: a/b; name=setup.exe\n\nx\n",
+      "Content-Type: message/rfc822\n\n\nSubject: x\nContent-Type: multipart/mixed; boundary=c\n\n"
+        + "--c\nContent-Type: a/b; name=setup.exe\n\nx\n--c--\n",
+    ])
+  func cutsBehindAnEmptyLine(_ part: String) throws {
+    let message = Array(
+      "Content-Type: multipart/mixed; boundary=b\n\n--b\n\(part)--b\n\ntext\n--b--\n"
+        .replacing("\n", with: "\r\n").utf8)
+    let result = try #require(try defanged(message))
+    expectSound(result, from: message)
+    #expect(!String(decoding: result.message, as: UTF8.self).contains("setup.exe"))
+    #expect(String(decoding: result.message, as: UTF8.self).contains("\r\ntext\r\n"))
+  }
+
+  @Test(arguments: ["Note: see below", "From: a@b.example\nSubject: x\nDate: today"])
+  func leavesTextsThatBeginAsHeadersDo(_ text: String) {
+    let message = Array(
+      "Content-Type: multipart/mixed; boundary=b\n\n--b\n\n\(text)\n\n--b--\n".utf8)
+    let tree = MIMETree(message)
+    #expect(!tree.isAmbiguous && tree.parts.count == 2)
+  }
+
   @Test("marks of a zip in a picture")
   func leavesPictures() {
     for version in [20, 255] as [UInt8] {

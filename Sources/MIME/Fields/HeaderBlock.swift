@@ -160,22 +160,21 @@ struct HeaderReader {
     return text.starts(with: "From ".utf8) || text.starts(with: ">From ".utf8)
   }
 
-  /// The header that some programs see behind empty lines: only where fields of MIME stand there,
-  /// else every message would have one.
+  /// The header that some programs see behind empty lines: only where fields of MIME stand in it,
+  /// else every text that begins with a word and a colon would have one.
   private func headerBehindEmptyLines(_ part: Range<Int>, _ bodyStart: Int) -> HeaderBlock? {
     var start = bodyStart
     while start < part.upperBound {
       let line = buffer.line(at: start, in: part, ends)
       if !line.content.isEmpty {
-        guard let position = field(on: line), ContentFieldName(buffer[position.name]) != nil else {
-          return nil
-        }
+        guard field(on: line) != nil else { return nil }
         break
       }
       start = line.next
     }
     guard start < part.upperBound else { return nil }
     var (block, _, _) = read(start..<part.upperBound)
+    guard !block.fields.isEmpty || block.limit != nil else { return nil }
     block.ambiguity = .headerBehindEmptyLines
     block.range = part.lowerBound..<block.range.upperBound
     return block
