@@ -196,6 +196,10 @@ package final class BMSDProcess: Sendable {
     if let descriptor = setup.descriptor {
       posix_spawn_file_actions_adddup2(&actions, descriptor, 3)
     }
+    // Whatever other tests have open at the moment must not count against the daemon's limit.
+    for inherited in (setup.descriptor == nil ? 3 : 4)..<CInt(256) {
+      posix_spawn_file_actions_addclose(&actions, inherited)
+    }
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
