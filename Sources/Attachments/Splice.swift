@@ -26,16 +26,20 @@ struct SplicedTree {
   /// Takes a splice; false when it overlaps one that was taken before, or is at the same place.
   @discardableResult
   mutating func add(_ splice: Splice) -> Bool {
+    guard let place = place(for: splice) else { return false }
+    splices[splice.buffer, default: []].insert(splice, at: place)
+    return true
+  }
+
+  /// Where a splice goes among those of its text; nil when a neighbour is in the way. Apart from
+  /// `add`, so that nothing holds the array while it grows: it would be copied each time.
+  private func place(for splice: Splice) -> Int? {
     let taken = splices[splice.buffer, default: []]
     // Encoded texts are put back when all else of the text that holds them is planned: not all come
     // in the order of the message.
     let place = taken.partitioningIndex { $0.range.lowerBound >= splice.range.lowerBound }
     let neighbours = taken[max(0, place - 1)..<min(taken.count, place + 1)]
-    guard !neighbours.contains(where: { Self.collide($0.range, splice.range) }) else {
-      return false
-    }
-    splices[splice.buffer, default: []].insert(splice, at: place)
-    return true
+    return neighbours.contains { Self.collide($0.range, splice.range) } ? nil : place
   }
 
   /// Whether both change the same bytes, or one is a place inside what the other takes away.
